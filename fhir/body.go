@@ -148,7 +148,7 @@ func (g *gzipBody) open() error {
 	case len(magic) == 2 && magic[0] == gzipMagic0 && magic[1] == gzipMagic1:
 		g.plain, err = gzip.NewReader(br)
 		return err
-	case err == nil || err == io.EOF:
+	case err == nil || errors.Is(err, io.EOF):
 		g.plain = br
 		return nil
 	}

@@ -19,7 +19,10 @@ var errToken = errors.New("no token")
 // tokenError is the error of a TokenSource, marked with errToken.
 type tokenError struct{ error }
 
-func (e tokenError) Unwrap() error        { return e.error }
+// Unwrap is the TokenSource's own error.
+func (e tokenError) Unwrap() error { return e.error }
+
+// Is makes errors.Is(err, errToken) true.
 func (e tokenError) Is(target error) bool { return target == errToken }
 
 // exchange is one HTTP request and the headers of its answer. The origin has been checked.
@@ -49,7 +52,7 @@ func (c *call) exchange(ctx context.Context, at hop) (*http.Response, error) {
 		err = network(err)
 	}
 	c.sent = c.sent || reached.Load()
-	c.observe(at, resp, err, start, time.Since(began))
+	c.observe(ctx, at, resp, err, start, time.Since(began))
 	if err != nil {
 		stop.headers()
 		stop.body()
@@ -90,7 +93,7 @@ func (c *call) request(ctx context.Context, at hop, header http.Header) *http.Re
 	case len(at.body) > 0:
 		r.Body = io.NopCloser(bytes.NewReader(at.body))
 		r.ContentLength = int64(len(at.body))
-	case c.NoRetry:
+	case c.req.NoRetry:
 		r.Body = io.NopCloser(bytes.NewReader(nil))
 		r.ContentLength = -1
 	}
@@ -117,20 +120,20 @@ func (c *call) header(ctx context.Context, at hop) (http.Header, error) {
 	if at.foreign {
 		h.Set("Accept", "*/*")
 		for _, name := range elsewhere {
-			if v := c.Request.Header.Values(name); len(v) > 0 {
+			if v := c.req.Header.Values(name); len(v) > 0 {
 				h[name] = v
 			}
 		}
 	} else {
-		merge(h, c.Client.Header)
-		merge(h, c.Request.Header)
+		merge(h, c.Header)
+		merge(h, c.req.Header)
 	}
 	if h.Get("Accept-Encoding") == "" && h.Get("Range") == "" && at.method != http.MethodHead {
 		h.Set("Accept-Encoding", "gzip")
 	}
 	c.token = ""
 	switch {
-	case at.foreign || c.Anonymous:
+	case at.foreign || c.req.Anonymous:
 		h.Del("Authorization")
 	case c.Auth != nil:
 		token, err := c.Auth.Token(ctx, c.Base, c.refused)
@@ -151,12 +154,12 @@ func merge(h, from http.Header) {
 }
 
 // observe tells Trace and Log what happened, without ids, queries or tokens.
-func (c *call) observe(at hop, resp *http.Response, err error, start time.Time, took time.Duration) {
+func (c *call) observe(ctx context.Context, at hop, resp *http.Response, err error, start time.Time, took time.Duration) {
 	if c.Trace == nil && c.Log == nil {
 		return
 	}
 	x := Exchange{
-		Op: c.Op, Method: at.method, Origin: printableOrigin(originOf(at.url)), Path: template(c.base, at.url, "{id}"),
+		Op: c.req.Op, Method: at.method, Origin: printableOrigin(originOf(at.url)), Path: template(c.base, at.url, "{id}"),
 		Try: c.tries, Start: start, Duration: took, Err: err,
 	}
 	if resp != nil {
@@ -174,7 +177,7 @@ func (c *call) observe(at hop, resp *http.Response, err error, start time.Time, 
 		if err != nil {
 			attrs = append(attrs, slog.String("error", err.Error()))
 		}
-		c.Log.LogAttrs(context.Background(), slog.LevelDebug, "fhir exchange", attrs...)
+		c.Log.LogAttrs(ctx, slog.LevelDebug, "fhir exchange", attrs...)
 	}
 }
 

@@ -34,8 +34,12 @@ func (e Entry) Resource() (r4.Resource, error) {
 	return r, nil
 }
 
-// broken is a decoding error without its text, which may quote the document.
+// broken is a decoding error. Only the text of a SyntaxError is known to quote nothing of the
+// document.
 func broken(err error) error {
+	if syntax, ok := errors.AsType[*r4.SyntaxError](err); ok {
+		return fmt.Errorf("%w: %w", ErrNotFHIR, syntax)
+	}
 	return &networkError{ErrNotFHIR.Error(), errors.Join(ErrNotFHIR, err)}
 }
 

@@ -47,11 +47,12 @@ func TestCutPage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := fmt.Sprintf("%s %d %q", p.resourceType, p.total, p.next)
+			var b strings.Builder
+			fmt.Fprintf(&b, "%s %d %q", p.resourceType, p.total, p.next)
 			for _, e := range p.entries {
-				got += fmt.Sprintf(" [%s %s %s %s %s]", e.FullURL, e.Mode, e.Type, e.ID, e.Raw)
+				fmt.Fprintf(&b, " [%s %s %s %s %s]", e.FullURL, e.Mode, e.Type, e.ID, e.Raw)
 			}
-			if got != tt.want {
+			if got := b.String(); got != tt.want {
 				t.Errorf("got %s\nwant %s", got, tt.want)
 			}
 		})
@@ -373,5 +374,37 @@ func TestCapabilitiesAreFetchedOnce(t *testing.T) {
 	_ = w.clock.Wait(t.Context(), 2*capabilityAge)
 	if _, err := w.c.Capabilities(t.Context()); err != nil || w.asked() != 2 {
 		t.Errorf("after two hours: %v, %d requests", err, w.asked())
+	}
+}
+
+func TestMalformedResourceIsFoundHoweverItIsRead(t *testing.T) {
+	for name, resource := range map[string]string{
+		"brackets that do not match": `{"resourceType":"Patient","id":"a","name":[}}`,
+		"trailing comma within":      `{"resourceType":"Patient","id":"a","name":[{"family":"x",}]}`,
+		"invalid UTF-8":              `{"resourceType":"Patient","id":"` + "\xff" + `"}`,
+		"a name twice":               `{"resourceType":"Patient","id":"a","gender":"male","gender":"female"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(rw http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/a") {
+					reply(rw, 200, resource)
+					return
+				}
+				reply(rw, 200, `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"first"}},{"resource":`+resource+`}]}`)
+			})
+			got, err := Collect(Search[r4.Patient](t.Context(), w.c, Where("family", "x")))
+			if !errors.Is(err, ErrNotFHIR) || len(got) != 1 && name != "brackets that do not match" {
+				t.Errorf("Search: %d resources, %v; want the first and ErrNotFHIR", len(got), err)
+			}
+			if _, err := Collect(w.c.Entries(t.Context(), "Patient", Where("family", "x"))); !errors.Is(err, ErrNotFHIR) {
+				t.Errorf("Entries: got %v, want ErrNotFHIR", err)
+			}
+			if _, err := Read[r4.Patient](t.Context(), w.c, "a"); !errors.Is(err, ErrNotFHIR) {
+				t.Errorf("Read: got %v, want ErrNotFHIR", err)
+			}
+			if _, err := w.c.ReadRaw(t.Context(), "Patient", "a"); !errors.Is(err, ErrNotFHIR) {
+				t.Errorf("ReadRaw: got %v, want ErrNotFHIR", err)
+			}
+		})
 	}
 }

@@ -39,6 +39,9 @@ func (c *Client) ReadRaw(ctx context.Context, resourceType, id string) (Entry, e
 	if e != nil {
 		return Entry{}, e
 	}
+	if err := r4.CheckJSON(data); err != nil {
+		return Entry{}, &Error{Op: "read", Method: http.MethodGet, Status: http.StatusOK, Err: broken(err), path: resourceType + "/…"}
+	}
 	s := &scanner{data: data}
 	_, got := s.resource()
 	return Entry{Mode: "match", Type: resourceType, ID: got, Raw: data}, nil

@@ -26,7 +26,7 @@ import (
 func Search[T any, R r4.ResourcePtr[T]](ctx context.Context, c *Client, q Query) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		want := R(new(T)).ResourceType()
-		for e, err := range c.Entries(ctx, want, q) {
+		for e, err := range c.entries(ctx, want, q) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -46,9 +46,27 @@ func Search[T any, R r4.ResourcePtr[T]](ctx context.Context, c *Client, q Query)
 	}
 }
 
-// Entries is Search for a type known by name, with included resources and literal bytes. An
-// empty type searches the whole system, where the server has that.
+// Entries is Search for a type known by name, with included resources and literal bytes,
+// each checked to be strict JSON. An empty type searches the whole system, where the server
+// has that.
 func (c *Client) Entries(ctx context.Context, resourceType string, q Query) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for e, err := range c.entries(ctx, resourceType, q) {
+			if err == nil {
+				if err = r4.CheckJSON(e.Raw); err != nil {
+					e = Entry{}
+					err = &Error{Op: "search", Method: http.MethodGet, Status: http.StatusOK, Err: broken(err), path: resourceType}
+				}
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// entries leaves the resources themselves unchecked, for those who decode them anyway.
+func (c *Client) entries(ctx context.Context, resourceType string, q Query) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		s, err := c.ready()
 		if err == nil {

@@ -21,7 +21,7 @@ type answer struct {
 // call is one request on its way through tries, redirects and renewals.
 type call struct {
 	*state
-	Request
+	req      Request
 	buffered bool
 	tries    int
 	token    string // what the last exchange carried
@@ -32,10 +32,10 @@ type call struct {
 
 // send repeats a request until it is answered or it is time to stop.
 func (s *state) send(ctx context.Context, req Request, buffered bool) (*answer, error) {
-	c := &call{state: s, Request: req.withDefaults(), buffered: buffered}
+	c := &call{state: s, req: req.withDefaults(), buffered: buffered}
 	target, err := resolve(s.base, nil, req.URL)
 	if err != nil {
-		return nil, &Error{Op: c.Op, Method: c.Method, Err: err}
+		return nil, &Error{Op: c.req.Op, Method: c.req.Method, Err: err}
 	}
 	for {
 		c.tries++
@@ -87,9 +87,9 @@ func (c *call) again(ctx context.Context, e *Error) (time.Duration, bool) {
 	}
 	// A 429 was turned away at the door, and what was never sent has no effect: both may be
 	// repeated whatever the method.
-	harmless := c.reads() || c.Idempotent || busy || !e.Sent
+	harmless := c.req.reads() || c.req.Idempotent || busy || !e.Sent
 	switch {
-	case c.NoRetry, !e.transient, !harmless, c.tries >= c.limits.MaxTries, ctx.Err() != nil:
+	case c.req.NoRetry, !e.transient, !harmless, c.tries >= c.limits.MaxTries, ctx.Err() != nil:
 		return 0, false
 	case !asked && !busy && !c.gate.spend():
 		return 0, false
@@ -99,7 +99,7 @@ func (c *call) again(ctx context.Context, e *Error) (time.Duration, bool) {
 
 // settle marks the write of which nobody knows whether it was carried out.
 func (c *call) settle(e *Error) {
-	starts := !c.reads() || c.NoRetry
+	starts := !c.req.reads() || c.req.NoRetry
 	if starts && e.Sent && (e.Status == 0 || e.transient && e.Status >= 400 && e.Status != http.StatusTooManyRequests) {
 		if e.Err == nil {
 			e.Err = ErrOutcomeUnknown
@@ -130,7 +130,7 @@ const maxRedirects = 10
 
 // try sends the request once and follows its redirects by hand.
 func (c *call) try(ctx context.Context, target *url.URL) (*answer, *Error) {
-	at := hop{url: target, method: c.Method, body: c.Body, scheme: c.base.Scheme}
+	at := hop{url: target, method: c.req.Method, body: c.req.Body, scheme: c.base.Scheme}
 	seen := map[string]bool{}
 	for {
 		if err := c.admit(&at); err != nil {
@@ -198,7 +198,7 @@ func (c *call) admit(h *hop) error {
 	o := originOf(h.url)
 	if o != c.origin {
 		h.foreign = true
-		if !c.ForeignOK || !c.reads() {
+		if !c.req.ForeignOK || !c.req.reads() {
 			return fmt.Errorf("%w: %s", ErrForeignOrigin, printableOrigin(o))
 		}
 	}
@@ -224,14 +224,14 @@ func printableOrigin(o origin) string {
 
 // finish turns a response that is no redirect into an answer or an error.
 func (c *call) finish(ctx context.Context, at hop, resp *http.Response) (*answer, *Error) {
-	asIs := !c.buffered && c.Request.Header.Get("Accept-Encoding") != ""
+	asIs := !c.buffered && c.req.Header.Get("Accept-Encoding") != ""
 	if err := unpack(resp, asIs); err != nil {
 		drop(resp)
 		e := c.failed(at, fmt.Errorf("%w: %w", ErrNotFHIR, err))
 		e.Status = resp.StatusCode
 		return nil, e
 	}
-	conditional := c.Request.Header.Get("If-None-Match") != "" || c.Request.Header.Get("If-Modified-Since") != ""
+	conditional := c.req.Header.Get("If-None-Match") != "" || c.req.Header.Get("If-Modified-Since") != ""
 	good := resp.StatusCode/100 == 2 || resp.StatusCode == http.StatusNotModified && conditional
 	if !good {
 		defer drop(resp)
@@ -286,7 +286,7 @@ func (c *call) refusal(at hop, resp *http.Response) *Error {
 // failed is an error at one station.
 func (c *call) failed(at hop, err error) *Error {
 	e := &Error{
-		Op: c.Op, Method: at.method, Err: err, Sent: c.sent, Tries: c.tries,
+		Op: c.req.Op, Method: at.method, Err: err, Sent: c.sent, Tries: c.tries,
 		path: template(c.base, at.url, "…"),
 	}
 	if o := originOf(at.url); o == c.origin {
