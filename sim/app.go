@@ -1,0 +1,166 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Kind is an app's audience, which Epic calls its intended users.
+type Kind string
+
+// The audiences of Epic's app registration.
+const (
+	// Backend apps sign in by themselves (client_credentials).
+	Backend Kind = "backend"
+	// Standalone apps sign a patient in at MyChart.
+	Standalone Kind = "standalone"
+	// EHRLaunch apps are opened by a clinician inside the chart.
+	EHRLaunch Kind = "ehr-launch"
+)
+
+// App is the registration of a client application.
+type App struct {
+	// ClientID is the id that the app signs in with.
+	ClientID string
+
+	// Name is shown in the log and on pages.
+	Name string
+
+	// Kind is the audience. Empty means Backend.
+	Kind Kind
+
+	// JWKSURL is the registered JWK Set URL: https, or http on loopback.
+	JWKSURL string
+
+	// JWK is an uploaded public key (one JWK, or a JWK Set). It counts only with the knob
+	// StaticKeys, and then without JWKSURL.
+	JWK json.RawMessage
+
+	// APIs are the registered APIs in the spelling of Epic's catalogue, such as
+	// "Patient.Read (R4)", "Observation.Search (Labs) (R4)" or "Bulk Data Kick-off". A type's
+	// API without a sub-type in brackets stands for all its sub-types. Nil means every API
+	// there is; see [BulkAPIs].
+	APIs []string
+
+	// ScopeVersion is the SMART scope version of the token answer: "v2" (default) or "v1".
+	ScopeVersion string
+
+	// NoBackgroundUser makes token requests fail with unauthorized_client, as they do until
+	// the customer has mapped a user to the app.
+	NoBackgroundUser bool
+}
+
+func (a *App) kind() Kind {
+	if a.Kind == "" {
+		return Backend
+	}
+	return a.Kind
+}
+
+// check refuses a registration that Epic's form would refuse.
+func (a *App) check(k Knobs) error {
+	switch {
+	case a.ClientID == "":
+		return fmt.Errorf("sim: app without a client id")
+	case a.JWKSURL == "" && a.JWK == nil && a.kind() == Backend:
+		return fmt.Errorf("sim: app %s: a backend app needs a JWK Set URL", a.ClientID)
+	case a.JWKSURL == "" && a.JWK != nil && !k.StaticKeys:
+		return fmt.Errorf("sim: app %s: an uploaded key needs the knob static_keys; register a JWK Set URL", a.ClientID)
+	case a.JWKSURL != "":
+		u, err := url.Parse(a.JWKSURL)
+		if err != nil || u.Host == "" {
+			return fmt.Errorf("sim: app %s: the JWK Set URL is not a URL", a.ClientID)
+		}
+		if u.Scheme != "https" && (u.Scheme != "http" || !loopbackHost(u.Hostname())) {
+			return fmt.Errorf("sim: app %s: the JWK Set URL must be https (http only on loopback)", a.ClientID)
+		}
+	}
+	return nil
+}
+
+func loopbackHost(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// apps are the registrations by client id.
+type apps struct {
+	mu   sync.RWMutex
+	byID map[string]*registration
+	list []*registration
+}
+
+type registration struct {
+	App
+	grants grantedAPIs
+	err    error
+	from   time.Time // known to the server from here on
+}
+
+func (a *apps) setup(list []App) {
+	a.byID = map[string]*registration{}
+	for _, app := range list {
+		a.add(app, time.Time{})
+	}
+}
+
+func (a *apps) add(app App, from time.Time) {
+	reg := &registration{App: app, grants: parseAPIs(app.APIs), from: from}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, again := a.byID[app.ClientID]; !again {
+		a.list = append(a.list, reg)
+	} else {
+		for i := range a.list {
+			if a.list[i].ClientID == app.ClientID {
+				a.list[i] = reg
+			}
+		}
+	}
+	a.byID[app.ClientID] = reg
+}
+
+// Register adds an app, or replaces the one with the same client id. After the knob
+// SyncDelay the server knows it.
+func (s *Server) Register(app App) error {
+	s.setup()
+	if err := app.check(s.knobs); err != nil {
+		return err
+	}
+	s.apps.add(app, s.clock.now().Add(s.knobs.SyncDelay))
+	s.keysets.forget(app.ClientID)
+	return nil
+}
+
+// Registered lists the apps in the order of their registration.
+func (s *Server) Registered() []App {
+	s.setup()
+	s.apps.mu.RLock()
+	defer s.apps.mu.RUnlock()
+	var list []App
+	for _, reg := range s.apps.list {
+		list = append(list, reg.App)
+	}
+	return list
+}
+
+// find returns the registration, or nil and the reason why there is none.
+func (a *apps) find(id string, now time.Time) (*registration, string) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	reg := a.byID[id]
+	if reg == nil {
+		return nil, "iss names no registered client"
+	}
+	if now.Before(reg.from) {
+		return nil, "the app is not yet known to the server (sync_delay)"
+	}
+	return reg, ""
+}

@@ -1,0 +1,101 @@
+package sim
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"sync"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// keysPath is where the OIDC keys lie (live in 2026, high). It changes: clients go by jwks_uri.
+const keysPath = "api/epic/2019/Security/Open/PublicKeys/530027/OIDC"
+
+// smartConfiguration answers .well-known/smart-configuration: one line, with the members, the
+// order and the absences of the sandbox's (July 2026, high).
+func (s *Server) smartConfiguration(w *recorder, r *http.Request) {
+	root := s.origin(r) + s.knobs.InstancePath
+	w.Header().Set("Cache-Control", "no-cache,no-store")
+	w.sendJSON(http.StatusOK, "application/json", struct {
+		Authorize    string   `json:"authorization_endpoint"`
+		Token        string   `json:"token_endpoint"`
+		Auth         []string `json:"token_endpoint_auth_methods_supported"`
+		Scopes       []string `json:"scopes_supported"`
+		Response     []string `json:"response_types_supported"`
+		Capabilities []string `json:"capabilities"`
+		Grants       []string `json:"grant_types_supported"`
+		PKCE         []string `json:"code_challenge_methods_supported"`
+		Issuer       string   `json:"issuer"`
+		JWKS         string   `json:"jwks_uri"`
+	}{
+		root + "/oauth2/authorize", root + "/oauth2/token",
+		[]string{"client_secret_post", "client_secret_basic", "private_key_jwt"},
+		[]string{"epic.scanning.dmsusername", "fhirUser", "launch", "openid", "profile"},
+		[]string{"code"},
+		[]string{
+			"launch-ehr", "launch-standalone", "client-public", "client-confidential-symmetric",
+			"client-confidential-asymmetric", "context-banner", "context-style", "context-ehr-patient",
+			"context-ehr-encounter", "context-standalone-patient", "permission-offline", "permission-patient",
+			"permission-user", "permission-v1", "permission-v2", "sso-openid-connect", "authorize-post",
+		},
+		[]string{
+			"authorization_code", "refresh_token", "client_credentials",
+			"urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange",
+		},
+		[]string{"S256"},
+		root + "/oauth2", root + "/" + keysPath,
+	})
+}
+
+// openidConfiguration answers both places of the OpenID discovery document.
+func (s *Server) openidConfiguration(w *recorder, r *http.Request) {
+	root := s.origin(r) + s.knobs.InstancePath
+	w.Header().Set("Cache-Control", "no-cache,no-store")
+	w.sendJSON(http.StatusOK, "application/json", struct {
+		Authorize string   `json:"authorization_endpoint"`
+		Token     string   `json:"token_endpoint"`
+		Issuer    string   `json:"issuer"`
+		JWKS      string   `json:"jwks_uri"`
+		Response  []string `json:"response_types_supported"`
+		Modes     []string `json:"response_modes_supported"`
+		Subjects  []string `json:"subject_types_supported"`
+		Algs      []string `json:"id_token_signing_alg_values_supported"`
+	}{
+		root + "/oauth2/authorize", root + "/oauth2/token", root + "/oauth2", root + "/" + keysPath,
+		[]string{"code"},
+		[]string{"query"},
+		[]string{"public"},
+		[]string{"RS256"},
+	})
+}
+
+// signingKey is the key of id_tokens. It is made when somebody first asks for it.
+type signingKey struct {
+	once sync.Once
+	key  *rsa.PrivateKey
+	kid  string
+}
+
+func (k *signingKey) get() (*rsa.PrivateKey, string) {
+	k.once.Do(func() {
+		k.key, _ = rsa.GenerateKey(rand.Reader, 2048)
+		if k.key != nil {
+			sum := sha256.Sum256(k.key.N.Bytes())
+			k.kid = base64.StdEncoding.EncodeToString(sum[:])
+		}
+	})
+	return k.key, k.kid
+}
+
+// oidcKeys publishes the server's key set.
+func (s *Server) oidcKeys(w *recorder) {
+	key, kid := s.signing.get()
+	set := jose.JSONWebKeySet{}
+	if key != nil {
+		set.Keys = []jose.JSONWebKey{{Key: &key.PublicKey, KeyID: kid, Use: "sig", Algorithm: "RS256"}}
+	}
+	w.sendJSON(http.StatusOK, "application/json", set)
+}

@@ -1,0 +1,273 @@
+package sim
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// token answers the token endpoint: POST, form-encoded, client_credentials. Refusals are
+// Epic's: status 400, a code, and no description (OAuth 2.0 specification, high). The reason
+// goes to the log alone.
+func (s *Server) token(w *recorder, r *http.Request) {
+	h := w.Header()
+	h["Cache-Control"] = []string{"no-cache, no-store,no-store"}
+	h.Set("Pragma", "no-cache")
+	h.Set("X-Frame-Options", "sameorigin")
+	if r.Method != http.MethodPost {
+		s.methodNotAllowed(w, r)
+		return
+	}
+	form, reason := tokenForm(w, r)
+	if reason != "" {
+		s.refuseToken(w, "invalid_request", reason)
+		return
+	}
+	switch form.Get("grant_type") {
+	case "client_credentials":
+		s.clientCredentials(w, r, form)
+	case "":
+		s.refuseToken(w, "invalid_request", "grant_type is missing")
+	default:
+		s.refuseToken(w, "unsupported_grant_type", "the grant type is not modelled")
+	}
+}
+
+// tokenForm reads the body by the rules of RFC 6749 section 3.2: form-encoded, no parameter
+// twice, nothing in the query.
+func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, string) {
+	if ct, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || ct != "application/x-www-form-urlencoded" {
+		return nil, "Content-Type is not application/x-www-form-urlencoded"
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	if err := r.ParseForm(); err != nil {
+		return nil, "the body cannot be read as a form"
+	}
+	for name, values := range r.PostForm {
+		if len(values) > 1 {
+			return nil, "parameter " + clip(name) + " occurs twice"
+		}
+	}
+	for _, name := range []string{"client_assertion", "client_secret", "grant_type", "code", "refresh_token"} {
+		if r.URL.Query().Has(name) {
+			return nil, "parameter " + name + " stands in the query"
+		}
+	}
+	return r.PostForm, ""
+}
+
+func (s *Server) clientCredentials(w *recorder, r *http.Request, form url.Values) {
+	const bearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	switch {
+	case form.Get("client_assertion") == "":
+		s.refuseToken(w, "invalid_client", "client_assertion is missing")
+		return
+	case form.Get("client_assertion_type") != bearer:
+		s.refuseToken(w, "invalid_request", "client_assertion_type is not jwt-bearer")
+		return
+	}
+	tokenURL := s.origin(r) + s.TokenPath()
+	reg, reason := s.checkAssertion(r.Context(), form.Get("client_assertion"), tokenURL)
+	if reg != nil {
+		w.x.Client = reg.ClientID
+	}
+	if reason != "" {
+		s.refuseToken(w, "invalid_client", reason)
+		return
+	}
+	if id := form.Get("client_id"); id != "" && id != reg.ClientID {
+		s.refuseToken(w, "invalid_client", "client_id differs from the assertion's iss")
+		return
+	}
+	if reg.kind() != Backend {
+		s.refuseToken(w, "unauthorized_client", "the app is not registered for backend systems")
+		return
+	}
+	if reg.NoBackgroundUser {
+		s.refuseToken(w, "unauthorized_client", "no background user is mapped to the app")
+		return
+	}
+	// The scope parameter is optional and ignored: none, v1, v2 and wildcards all gave the
+	// registered set (live tests of 2026, medium).
+	scope := s.scope(reg)
+	answer := struct {
+		AccessToken  string `json:"access_token"`
+		TokenType    string `json:"token_type"`
+		ExpiresIn    int    `json:"expires_in"`
+		Scope        string `json:"scope"`
+		Practitioner string `json:"practitioner,omitempty"`
+	}{s.issue(reg, scope), "Bearer", int(s.knobs.TokenLife / time.Second), scope, ""}
+	if s.knobs.TokenPractitioner {
+		answer.Practitioner = s.backgroundUser()
+	}
+	w.sendJSON(http.StatusOK, "application/json", answer)
+}
+
+func (s *Server) refuseToken(w *recorder, code, reason string) {
+	w.x.Reason = code + ": " + reason
+	w.sendJSON(http.StatusBadRequest, "application/json", struct {
+		Error       string  `json:"error"`
+		Description *string `json:"error_description"`
+	}{code, nil})
+}
+
+// scope spells the registered APIs as scopes: v2 with one letter each and category queries
+// for licensed sub-types (capture of April 2026, high), or v1.
+func (s *Server) scope(reg *registration) string {
+	var list []string
+	seen := map[string]bool{}
+	add := func(scope string) {
+		if !seen[scope] {
+			seen[scope] = true
+			list = append(list, scope)
+		}
+	}
+	for _, typ := range s.types() {
+		for _, do := range []struct{ name, v1, letter string }{{"Read", "read", "r"}, {"Search", "read", "s"}} {
+			if !reg.grants.may(typ, do.name) || do.name == "Search" && !s.searchable(typ) {
+				continue
+			}
+			if reg.ScopeVersion == "v1" {
+				add("system/" + typ + "." + do.v1)
+				continue
+			}
+			queries := 0
+			for _, sub := range accessTo(reg.grants, typ, do.name).granted {
+				system := categorySystems[typ]
+				for _, category := range sub.categories {
+					if system != "" {
+						add("system/" + typ + "." + do.letter + "?category=" + system + "|" + category)
+						queries++
+					}
+				}
+			}
+			if queries == 0 {
+				add("system/" + typ + "." + do.letter)
+			}
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+// categorySystems are those of the types that Epic grants by category query.
+var categorySystems = map[string]string{
+	"Observation": "http://terminology.hl7.org/CodeSystem/observation-category",
+	"Condition":   "http://terminology.hl7.org/CodeSystem/condition-category",
+}
+
+// grant is one access token.
+type grant struct {
+	reg     *registration
+	expires time.Time
+	patient string // the patient in context; empty for backend tokens
+	print   string // a short fingerprint for the log
+
+	window  time.Time // of the rate limit
+	counted int
+}
+
+type tokens struct {
+	mu   sync.Mutex
+	byID map[[32]byte]*grant
+	key  *ecdsa.PrivateKey
+}
+
+// issue makes an access token. It is known by its hash, so neither memory nor log holds it.
+func (s *Server) issue(reg *registration, scope string) string {
+	now := s.clock.now()
+	var token string
+	if s.knobs.AccessToken == "opaque" {
+		token = base64.RawURLEncoding.EncodeToString(s.random.bytes(48))
+	} else {
+		token = s.jwt(reg, scope, now)
+	}
+	sum := sha256.Sum256([]byte(token))
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	if s.tokens.byID == nil {
+		s.tokens.byID = map[[32]byte]*grant{}
+	}
+	if len(s.tokens.byID) > 10_000 {
+		for id, g := range s.tokens.byID {
+			if !now.Before(g.expires) {
+				delete(s.tokens.byID, id)
+			}
+		}
+	}
+	s.tokens.byID[sum] = &grant{reg: reg, expires: now.Add(s.knobs.TokenLife), print: fmt.Sprintf("%x", sum[:4])}
+	return token
+}
+
+// jwt spells an access token with the claims that captured ones have. To a client it is
+// opaque; the key is made at the first token and published nowhere.
+func (s *Server) jwt(reg *registration, scope string, now time.Time) string {
+	s.tokens.mu.Lock()
+	if s.tokens.key == nil {
+		s.tokens.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	key := s.tokens.key
+	s.tokens.mu.Unlock()
+	claims, _ := json.Marshal(map[string]any{
+		"aud":            "urn:oid:1.2.840.114350.1.13.0.1.7.3.688884.100",
+		"client_id":      reg.ClientID,
+		"epic.eci":       "urn:epic:Open.Epic-current",
+		"epic.metadata":  s.random.hex(64),
+		"epic.tokentype": "access",
+		"exp":            now.Add(s.knobs.TokenLife).Unix(),
+		"iat":            now.Unix(),
+		"iss":            "urn:oid:1.2.840.114350.1.13.0.1.7.3.688884.100",
+		"jti":            s.random.uuid(),
+		"nbf":            now.Unix(),
+		"sub":            s.backgroundUser(),
+	})
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithType("JWT"))
+	if err == nil {
+		if signed, err := signer.Sign(claims); err == nil {
+			if token, err := signed.CompactSerialize(); err == nil {
+				return token
+			}
+		}
+	}
+	return s.random.hex(64)
+}
+
+// Revoke ends every access token of the client, or all tokens if clientID is empty, as a
+// customer's administrator can. It returns how many there were.
+func (s *Server) Revoke(clientID string) int {
+	s.setup()
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	n := 0
+	for id, g := range s.tokens.byID {
+		if clientID == "" || g.reg.ClientID == clientID {
+			delete(s.tokens.byID, id)
+			n++
+		}
+	}
+	return n
+}
+
+// clip keeps foreign text in a log line short and printable.
+func clip(s string) string {
+	if len(s) > 40 {
+		s = s[:40] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+}
