@@ -15,7 +15,9 @@ type TypeError struct {
 	Got  string // what resourceType says
 }
 
-func (e *TypeError) Error() string { return fmt.Sprintf("r4: a %s where a %s is wanted", e.Got, e.Want) }
+func (e *TypeError) Error() string {
+	return fmt.Sprintf("r4: a %s where a %s is wanted", e.Got, e.Want)
+}
 
 // Unmarshal reads one resource, whichever its resourceType says; a type that R4 does not know becomes
 // an [*Unknown].

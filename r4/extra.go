@@ -169,4 +169,3 @@ func (x Extra) Equal(y Extra) bool {
 	}
 	return slices.EqualFunc(x.held.list, y.held.list, func(a, b kept) bool { return a == b })
 }
-

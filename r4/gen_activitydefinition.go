@@ -610,7 +610,8 @@ type ActivityDefinitionSubject interface {
 }
 
 func (*CodeableConcept) isActivityDefinitionSubject() {}
-func (*Reference) isActivityDefinitionSubject()       {}
+
+func (*Reference) isActivityDefinitionSubject() {}
 
 // ActivityDefinitionTiming is what ActivityDefinition.timing[x] may hold: *[Timing], [DateTime], *[Age], *[Period], *[Range], *[Duration].
 // Nil is absent. When activity is to occur.
@@ -619,11 +620,16 @@ type ActivityDefinitionTiming interface {
 	isActivityDefinitionTiming()
 }
 
-func (*Timing) isActivityDefinitionTiming()   {}
-func (DateTime) isActivityDefinitionTiming()  {}
-func (*Age) isActivityDefinitionTiming()      {}
-func (*Period) isActivityDefinitionTiming()   {}
-func (*Range) isActivityDefinitionTiming()    {}
+func (*Timing) isActivityDefinitionTiming() {}
+
+func (DateTime) isActivityDefinitionTiming() {}
+
+func (*Age) isActivityDefinitionTiming() {}
+
+func (*Period) isActivityDefinitionTiming() {}
+
+func (*Range) isActivityDefinitionTiming() {}
+
 func (*Duration) isActivityDefinitionTiming() {}
 
 // ActivityDefinitionProduct is what ActivityDefinition.product[x] may hold: *[Reference], *[CodeableConcept].
@@ -633,5 +639,6 @@ type ActivityDefinitionProduct interface {
 	isActivityDefinitionProduct()
 }
 
-func (*Reference) isActivityDefinitionProduct()       {}
+func (*Reference) isActivityDefinitionProduct() {}
+
 func (*CodeableConcept) isActivityDefinitionProduct() {}

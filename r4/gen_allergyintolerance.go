@@ -368,7 +368,11 @@ type AllergyIntoleranceOnset interface {
 }
 
 func (DateTime) isAllergyIntoleranceOnset() {}
-func (*Age) isAllergyIntoleranceOnset()     {}
-func (*Period) isAllergyIntoleranceOnset()  {}
-func (*Range) isAllergyIntoleranceOnset()   {}
-func (String) isAllergyIntoleranceOnset()   {}
+
+func (*Age) isAllergyIntoleranceOnset() {}
+
+func (*Period) isAllergyIntoleranceOnset() {}
+
+func (*Range) isAllergyIntoleranceOnset() {}
+
+func (String) isAllergyIntoleranceOnset() {}

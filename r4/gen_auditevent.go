@@ -680,5 +680,6 @@ type AuditEventEntityDetailValue interface {
 	isAuditEventEntityDetailValue()
 }
 
-func (String) isAuditEventEntityDetailValue()       {}
+func (String) isAuditEventEntityDetailValue() {}
+
 func (Base64Binary) isAuditEventEntityDetailValue() {}

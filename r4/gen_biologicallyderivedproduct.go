@@ -533,7 +533,8 @@ type BiologicallyDerivedProductCollectionCollected interface {
 }
 
 func (DateTime) isBiologicallyDerivedProductCollectionCollected() {}
-func (*Period) isBiologicallyDerivedProductCollectionCollected()  {}
+
+func (*Period) isBiologicallyDerivedProductCollectionCollected() {}
 
 // BiologicallyDerivedProductProcessingTime is what BiologicallyDerivedProduct.processing.time[x] may hold: [DateTime], *[Period].
 // Nil is absent. Time of processing.
@@ -543,7 +544,8 @@ type BiologicallyDerivedProductProcessingTime interface {
 }
 
 func (DateTime) isBiologicallyDerivedProductProcessingTime() {}
-func (*Period) isBiologicallyDerivedProductProcessingTime()  {}
+
+func (*Period) isBiologicallyDerivedProductProcessingTime() {}
 
 // BiologicallyDerivedProductManipulationTime is what BiologicallyDerivedProduct.manipulation.time[x] may hold: [DateTime], *[Period].
 // Nil is absent. Time of manipulation.
@@ -553,4 +555,5 @@ type BiologicallyDerivedProductManipulationTime interface {
 }
 
 func (DateTime) isBiologicallyDerivedProductManipulationTime() {}
-func (*Period) isBiologicallyDerivedProductManipulationTime()  {}
+
+func (*Period) isBiologicallyDerivedProductManipulationTime() {}

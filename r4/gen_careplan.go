@@ -596,8 +596,10 @@ type CarePlanActivityDetailScheduled interface {
 }
 
 func (*Timing) isCarePlanActivityDetailScheduled() {}
+
 func (*Period) isCarePlanActivityDetailScheduled() {}
-func (String) isCarePlanActivityDetailScheduled()  {}
+
+func (String) isCarePlanActivityDetailScheduled() {}
 
 // CarePlanActivityDetailProduct is what CarePlan.activity.detail.product[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. What is to be administered/supplied.
@@ -607,4 +609,5 @@ type CarePlanActivityDetailProduct interface {
 }
 
 func (*CodeableConcept) isCarePlanActivityDetailProduct() {}
-func (*Reference) isCarePlanActivityDetailProduct()       {}
+
+func (*Reference) isCarePlanActivityDetailProduct() {}

@@ -415,8 +415,10 @@ type ChargeItemOccurrence interface {
 }
 
 func (DateTime) isChargeItemOccurrence() {}
-func (*Period) isChargeItemOccurrence()  {}
-func (*Timing) isChargeItemOccurrence()  {}
+
+func (*Period) isChargeItemOccurrence() {}
+
+func (*Timing) isChargeItemOccurrence() {}
 
 // ChargeItemProduct is what ChargeItem.product[x] may hold: *[Reference], *[CodeableConcept].
 // Nil is absent. Product charged.
@@ -425,5 +427,6 @@ type ChargeItemProduct interface {
 	isChargeItemProduct()
 }
 
-func (*Reference) isChargeItemProduct()       {}
+func (*Reference) isChargeItemProduct() {}
+
 func (*CodeableConcept) isChargeItemProduct() {}

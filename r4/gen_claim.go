@@ -1657,7 +1657,8 @@ type ClaimSupportingInfoTiming interface {
 	isClaimSupportingInfoTiming()
 }
 
-func (Date) isClaimSupportingInfoTiming()    {}
+func (Date) isClaimSupportingInfoTiming() {}
+
 func (*Period) isClaimSupportingInfoTiming() {}
 
 // ClaimSupportingInfoValue is what Claim.supportingInfo.value[x] may hold: [Boolean], [String], *[Quantity], *[Attachment], *[Reference].
@@ -1667,11 +1668,15 @@ type ClaimSupportingInfoValue interface {
 	isClaimSupportingInfoValue()
 }
 
-func (Boolean) isClaimSupportingInfoValue()     {}
-func (String) isClaimSupportingInfoValue()      {}
-func (*Quantity) isClaimSupportingInfoValue()   {}
+func (Boolean) isClaimSupportingInfoValue() {}
+
+func (String) isClaimSupportingInfoValue() {}
+
+func (*Quantity) isClaimSupportingInfoValue() {}
+
 func (*Attachment) isClaimSupportingInfoValue() {}
-func (*Reference) isClaimSupportingInfoValue()  {}
+
+func (*Reference) isClaimSupportingInfoValue() {}
 
 // ClaimDiagnosisDiagnosis is what Claim.diagnosis.diagnosis[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. Nature of illness or problem.
@@ -1681,7 +1686,8 @@ type ClaimDiagnosisDiagnosis interface {
 }
 
 func (*CodeableConcept) isClaimDiagnosisDiagnosis() {}
-func (*Reference) isClaimDiagnosisDiagnosis()       {}
+
+func (*Reference) isClaimDiagnosisDiagnosis() {}
 
 // ClaimProcedureProcedure is what Claim.procedure.procedure[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. Specific clinical procedure.
@@ -1691,7 +1697,8 @@ type ClaimProcedureProcedure interface {
 }
 
 func (*CodeableConcept) isClaimProcedureProcedure() {}
-func (*Reference) isClaimProcedureProcedure()       {}
+
+func (*Reference) isClaimProcedureProcedure() {}
 
 // ClaimAccidentLocation is what Claim.accident.location[x] may hold: *[Address], *[Reference].
 // Nil is absent. Where the event occurred.
@@ -1700,7 +1707,8 @@ type ClaimAccidentLocation interface {
 	isClaimAccidentLocation()
 }
 
-func (*Address) isClaimAccidentLocation()   {}
+func (*Address) isClaimAccidentLocation() {}
+
 func (*Reference) isClaimAccidentLocation() {}
 
 // ClaimItemServiced is what Claim.item.serviced[x] may hold: [Date], *[Period].
@@ -1710,7 +1718,8 @@ type ClaimItemServiced interface {
 	isClaimItemServiced()
 }
 
-func (Date) isClaimItemServiced()    {}
+func (Date) isClaimItemServiced() {}
+
 func (*Period) isClaimItemServiced() {}
 
 // ClaimItemLocation is what Claim.item.location[x] may hold: *[CodeableConcept], *[Address], *[Reference].
@@ -1721,5 +1730,7 @@ type ClaimItemLocation interface {
 }
 
 func (*CodeableConcept) isClaimItemLocation() {}
-func (*Address) isClaimItemLocation()         {}
-func (*Reference) isClaimItemLocation()       {}
+
+func (*Address) isClaimItemLocation() {}
+
+func (*Reference) isClaimItemLocation() {}

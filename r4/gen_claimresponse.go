@@ -1574,7 +1574,8 @@ type ClaimResponseAddItemServiced interface {
 	isClaimResponseAddItemServiced()
 }
 
-func (Date) isClaimResponseAddItemServiced()    {}
+func (Date) isClaimResponseAddItemServiced() {}
+
 func (*Period) isClaimResponseAddItemServiced() {}
 
 // ClaimResponseAddItemLocation is what ClaimResponse.addItem.location[x] may hold: *[CodeableConcept], *[Address], *[Reference].
@@ -1585,5 +1586,7 @@ type ClaimResponseAddItemLocation interface {
 }
 
 func (*CodeableConcept) isClaimResponseAddItemLocation() {}
-func (*Address) isClaimResponseAddItemLocation()         {}
-func (*Reference) isClaimResponseAddItemLocation()       {}
+
+func (*Address) isClaimResponseAddItemLocation() {}
+
+func (*Reference) isClaimResponseAddItemLocation() {}

@@ -436,4 +436,5 @@ type ClinicalImpressionEffective interface {
 }
 
 func (DateTime) isClinicalImpressionEffective() {}
-func (*Period) isClinicalImpressionEffective()  {}
+
+func (*Period) isClinicalImpressionEffective() {}

@@ -681,10 +681,16 @@ type CodeSystemConceptPropertyValue interface {
 	isCodeSystemConceptPropertyValue()
 }
 
-func (Code) isCodeSystemConceptPropertyValue()     {}
-func (*Coding) isCodeSystemConceptPropertyValue()  {}
-func (String) isCodeSystemConceptPropertyValue()   {}
-func (Integer) isCodeSystemConceptPropertyValue()  {}
-func (Boolean) isCodeSystemConceptPropertyValue()  {}
+func (Code) isCodeSystemConceptPropertyValue() {}
+
+func (*Coding) isCodeSystemConceptPropertyValue() {}
+
+func (String) isCodeSystemConceptPropertyValue() {}
+
+func (Integer) isCodeSystemConceptPropertyValue() {}
+
+func (Boolean) isCodeSystemConceptPropertyValue() {}
+
 func (DateTime) isCodeSystemConceptPropertyValue() {}
-func (Decimal) isCodeSystemConceptPropertyValue()  {}
+
+func (Decimal) isCodeSystemConceptPropertyValue() {}

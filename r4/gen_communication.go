@@ -371,6 +371,8 @@ type CommunicationPayloadContent interface {
 	isCommunicationPayloadContent()
 }
 
-func (String) isCommunicationPayloadContent()      {}
+func (String) isCommunicationPayloadContent() {}
+
 func (*Attachment) isCommunicationPayloadContent() {}
-func (*Reference) isCommunicationPayloadContent()  {}
+
+func (*Reference) isCommunicationPayloadContent() {}

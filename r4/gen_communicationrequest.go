@@ -375,9 +375,11 @@ type CommunicationRequestPayloadContent interface {
 	isCommunicationRequestPayloadContent()
 }
 
-func (String) isCommunicationRequestPayloadContent()      {}
+func (String) isCommunicationRequestPayloadContent() {}
+
 func (*Attachment) isCommunicationRequestPayloadContent() {}
-func (*Reference) isCommunicationRequestPayloadContent()  {}
+
+func (*Reference) isCommunicationRequestPayloadContent() {}
 
 // CommunicationRequestOccurrence is what CommunicationRequest.occurrence[x] may hold: [DateTime], *[Period].
 // Nil is absent. When scheduled.
@@ -387,4 +389,5 @@ type CommunicationRequestOccurrence interface {
 }
 
 func (DateTime) isCommunicationRequestOccurrence() {}
-func (*Period) isCommunicationRequestOccurrence()  {}
+
+func (*Period) isCommunicationRequestOccurrence() {}

@@ -603,4 +603,5 @@ type CompositionRelatesToTarget interface {
 }
 
 func (*Identifier) isCompositionRelatesToTarget() {}
-func (*Reference) isCompositionRelatesToTarget()  {}
+
+func (*Reference) isCompositionRelatesToTarget() {}

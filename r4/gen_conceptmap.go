@@ -647,7 +647,8 @@ type ConceptMapSource interface {
 	isConceptMapSource()
 }
 
-func (URI) isConceptMapSource()       {}
+func (URI) isConceptMapSource() {}
+
 func (Canonical) isConceptMapSource() {}
 
 // ConceptMapTarget is what ConceptMap.target[x] may hold: [URI], [Canonical].
@@ -657,5 +658,6 @@ type ConceptMapTarget interface {
 	isConceptMapTarget()
 }
 
-func (URI) isConceptMapTarget()       {}
+func (URI) isConceptMapTarget() {}
+
 func (Canonical) isConceptMapTarget() {}

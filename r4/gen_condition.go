@@ -453,10 +453,14 @@ type ConditionOnset interface {
 }
 
 func (DateTime) isConditionOnset() {}
-func (*Age) isConditionOnset()     {}
-func (*Period) isConditionOnset()  {}
-func (*Range) isConditionOnset()   {}
-func (String) isConditionOnset()   {}
+
+func (*Age) isConditionOnset() {}
+
+func (*Period) isConditionOnset() {}
+
+func (*Range) isConditionOnset() {}
+
+func (String) isConditionOnset() {}
 
 // ConditionAbatement is what Condition.abatement[x] may hold: [DateTime], *[Age], *[Period], *[Range], [String].
 // Nil is absent. When in resolution/remission.
@@ -466,7 +470,11 @@ type ConditionAbatement interface {
 }
 
 func (DateTime) isConditionAbatement() {}
-func (*Age) isConditionAbatement()     {}
-func (*Period) isConditionAbatement()  {}
-func (*Range) isConditionAbatement()   {}
-func (String) isConditionAbatement()   {}
+
+func (*Age) isConditionAbatement() {}
+
+func (*Period) isConditionAbatement() {}
+
+func (*Range) isConditionAbatement() {}
+
+func (String) isConditionAbatement() {}

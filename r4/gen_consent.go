@@ -660,4 +660,5 @@ type ConsentSource interface {
 }
 
 func (*Attachment) isConsentSource() {}
-func (*Reference) isConsentSource()  {}
+
+func (*Reference) isConsentSource() {}

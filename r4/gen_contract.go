@@ -2047,7 +2047,8 @@ type ContractTopic interface {
 }
 
 func (*CodeableConcept) isContractTopic() {}
-func (*Reference) isContractTopic()       {}
+
+func (*Reference) isContractTopic() {}
 
 // ContractTermTopic is what Contract.term.topic[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. Term Concern.
@@ -2057,7 +2058,8 @@ type ContractTermTopic interface {
 }
 
 func (*CodeableConcept) isContractTermTopic() {}
-func (*Reference) isContractTermTopic()       {}
+
+func (*Reference) isContractTermTopic() {}
 
 // ContractTermOfferAnswerValue is what Contract.term.offer.answer.value[x] may hold: [Boolean], [Decimal], [Integer], [Date], [DateTime], [Time], [String], [URI],
 // *[Attachment], *[Coding], *[Quantity], *[Reference].
@@ -2067,18 +2069,29 @@ type ContractTermOfferAnswerValue interface {
 	isContractTermOfferAnswerValue()
 }
 
-func (Boolean) isContractTermOfferAnswerValue()     {}
-func (Decimal) isContractTermOfferAnswerValue()     {}
-func (Integer) isContractTermOfferAnswerValue()     {}
-func (Date) isContractTermOfferAnswerValue()        {}
-func (DateTime) isContractTermOfferAnswerValue()    {}
-func (Time) isContractTermOfferAnswerValue()        {}
-func (String) isContractTermOfferAnswerValue()      {}
-func (URI) isContractTermOfferAnswerValue()         {}
+func (Boolean) isContractTermOfferAnswerValue() {}
+
+func (Decimal) isContractTermOfferAnswerValue() {}
+
+func (Integer) isContractTermOfferAnswerValue() {}
+
+func (Date) isContractTermOfferAnswerValue() {}
+
+func (DateTime) isContractTermOfferAnswerValue() {}
+
+func (Time) isContractTermOfferAnswerValue() {}
+
+func (String) isContractTermOfferAnswerValue() {}
+
+func (URI) isContractTermOfferAnswerValue() {}
+
 func (*Attachment) isContractTermOfferAnswerValue() {}
-func (*Coding) isContractTermOfferAnswerValue()     {}
-func (*Quantity) isContractTermOfferAnswerValue()   {}
-func (*Reference) isContractTermOfferAnswerValue()  {}
+
+func (*Coding) isContractTermOfferAnswerValue() {}
+
+func (*Quantity) isContractTermOfferAnswerValue() {}
+
+func (*Reference) isContractTermOfferAnswerValue() {}
 
 // ContractTermAssetValuedItemEntity is what Contract.term.asset.valuedItem.entity[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. Contract Valued Item Type.
@@ -2088,7 +2101,8 @@ type ContractTermAssetValuedItemEntity interface {
 }
 
 func (*CodeableConcept) isContractTermAssetValuedItemEntity() {}
-func (*Reference) isContractTermAssetValuedItemEntity()       {}
+
+func (*Reference) isContractTermAssetValuedItemEntity() {}
 
 // ContractTermActionOccurrence is what Contract.term.action.occurrence[x] may hold: [DateTime], *[Period], *[Timing].
 // Nil is absent. When action happens.
@@ -2098,8 +2112,10 @@ type ContractTermActionOccurrence interface {
 }
 
 func (DateTime) isContractTermActionOccurrence() {}
-func (*Period) isContractTermActionOccurrence()  {}
-func (*Timing) isContractTermActionOccurrence()  {}
+
+func (*Period) isContractTermActionOccurrence() {}
+
+func (*Timing) isContractTermActionOccurrence() {}
 
 // ContractFriendlyContent is what Contract.friendly.content[x] may hold: *[Attachment], *[Reference].
 // Nil is absent. Easily comprehended representation of this Contract.
@@ -2109,7 +2125,8 @@ type ContractFriendlyContent interface {
 }
 
 func (*Attachment) isContractFriendlyContent() {}
-func (*Reference) isContractFriendlyContent()  {}
+
+func (*Reference) isContractFriendlyContent() {}
 
 // ContractLegalContent is what Contract.legal.content[x] may hold: *[Attachment], *[Reference].
 // Nil is absent. Contract Legal Text.
@@ -2119,7 +2136,8 @@ type ContractLegalContent interface {
 }
 
 func (*Attachment) isContractLegalContent() {}
-func (*Reference) isContractLegalContent()  {}
+
+func (*Reference) isContractLegalContent() {}
 
 // ContractRuleContent is what Contract.rule.content[x] may hold: *[Attachment], *[Reference].
 // Nil is absent. Computable Contract Rules.
@@ -2129,7 +2147,8 @@ type ContractRuleContent interface {
 }
 
 func (*Attachment) isContractRuleContent() {}
-func (*Reference) isContractRuleContent()  {}
+
+func (*Reference) isContractRuleContent() {}
 
 // ContractLegallyBinding is what Contract.legallyBinding[x] may hold: *[Attachment], *[Reference].
 // Nil is absent. Binding Contract.
@@ -2139,4 +2158,5 @@ type ContractLegallyBinding interface {
 }
 
 func (*Attachment) isContractLegallyBinding() {}
-func (*Reference) isContractLegallyBinding()  {}
+
+func (*Reference) isContractLegallyBinding() {}

@@ -482,4 +482,5 @@ type CoverageCostToBeneficiaryValue interface {
 }
 
 func (*Quantity) isCoverageCostToBeneficiaryValue() {}
-func (*Money) isCoverageCostToBeneficiaryValue()    {}
+
+func (*Money) isCoverageCostToBeneficiaryValue() {}

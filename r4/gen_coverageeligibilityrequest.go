@@ -600,7 +600,8 @@ type CoverageEligibilityRequestServiced interface {
 	isCoverageEligibilityRequestServiced()
 }
 
-func (Date) isCoverageEligibilityRequestServiced()    {}
+func (Date) isCoverageEligibilityRequestServiced() {}
+
 func (*Period) isCoverageEligibilityRequestServiced() {}
 
 // CoverageEligibilityRequestItemDiagnosisDiagnosis is what CoverageEligibilityRequest.item.diagnosis.diagnosis[x] may hold: *[CodeableConcept], *[Reference].
@@ -611,4 +612,5 @@ type CoverageEligibilityRequestItemDiagnosisDiagnosis interface {
 }
 
 func (*CodeableConcept) isCoverageEligibilityRequestItemDiagnosisDiagnosis() {}
-func (*Reference) isCoverageEligibilityRequestItemDiagnosisDiagnosis()       {}
+
+func (*Reference) isCoverageEligibilityRequestItemDiagnosisDiagnosis() {}

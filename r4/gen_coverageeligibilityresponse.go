@@ -654,7 +654,8 @@ type CoverageEligibilityResponseServiced interface {
 	isCoverageEligibilityResponseServiced()
 }
 
-func (Date) isCoverageEligibilityResponseServiced()    {}
+func (Date) isCoverageEligibilityResponseServiced() {}
+
 func (*Period) isCoverageEligibilityResponseServiced() {}
 
 // CoverageEligibilityResponseInsuranceItemBenefitAllowed is what CoverageEligibilityResponse.insurance.item.benefit.allowed[x] may hold: [UnsignedInt], [String], *[Money].
@@ -665,8 +666,10 @@ type CoverageEligibilityResponseInsuranceItemBenefitAllowed interface {
 }
 
 func (UnsignedInt) isCoverageEligibilityResponseInsuranceItemBenefitAllowed() {}
-func (String) isCoverageEligibilityResponseInsuranceItemBenefitAllowed()      {}
-func (*Money) isCoverageEligibilityResponseInsuranceItemBenefitAllowed()      {}
+
+func (String) isCoverageEligibilityResponseInsuranceItemBenefitAllowed() {}
+
+func (*Money) isCoverageEligibilityResponseInsuranceItemBenefitAllowed() {}
 
 // CoverageEligibilityResponseInsuranceItemBenefitUsed is what CoverageEligibilityResponse.insurance.item.benefit.used[x] may hold: [UnsignedInt], [String], *[Money].
 // Nil is absent. Benefits used.
@@ -676,5 +679,7 @@ type CoverageEligibilityResponseInsuranceItemBenefitUsed interface {
 }
 
 func (UnsignedInt) isCoverageEligibilityResponseInsuranceItemBenefitUsed() {}
-func (String) isCoverageEligibilityResponseInsuranceItemBenefitUsed()      {}
-func (*Money) isCoverageEligibilityResponseInsuranceItemBenefitUsed()      {}
+
+func (String) isCoverageEligibilityResponseInsuranceItemBenefitUsed() {}
+
+func (*Money) isCoverageEligibilityResponseInsuranceItemBenefitUsed() {}

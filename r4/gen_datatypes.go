@@ -5501,7 +5501,8 @@ type AnnotationAuthor interface {
 }
 
 func (*Reference) isAnnotationAuthor() {}
-func (String) isAnnotationAuthor()     {}
+
+func (String) isAnnotationAuthor() {}
 
 // DataRequirementSubject is what DataRequirement.subject[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. E.g. Patient, Practitioner, RelatedPerson, Organization, Location, Device.
@@ -5511,7 +5512,8 @@ type DataRequirementSubject interface {
 }
 
 func (*CodeableConcept) isDataRequirementSubject() {}
-func (*Reference) isDataRequirementSubject()       {}
+
+func (*Reference) isDataRequirementSubject() {}
 
 // DataRequirementDateFilterValue is what DataRequirement.dateFilter.value[x] may hold: [DateTime], *[Period], *[Duration].
 // Nil is absent. The value of the filter, as a Period, DateTime, or Duration value.
@@ -5520,8 +5522,10 @@ type DataRequirementDateFilterValue interface {
 	isDataRequirementDateFilterValue()
 }
 
-func (DateTime) isDataRequirementDateFilterValue()  {}
-func (*Period) isDataRequirementDateFilterValue()   {}
+func (DateTime) isDataRequirementDateFilterValue() {}
+
+func (*Period) isDataRequirementDateFilterValue() {}
+
 func (*Duration) isDataRequirementDateFilterValue() {}
 
 // DosageAsNeeded is what Dosage.asNeeded[x] may hold: [Boolean], *[CodeableConcept].
@@ -5531,7 +5535,8 @@ type DosageAsNeeded interface {
 	isDosageAsNeeded()
 }
 
-func (Boolean) isDosageAsNeeded()          {}
+func (Boolean) isDosageAsNeeded() {}
+
 func (*CodeableConcept) isDosageAsNeeded() {}
 
 // DosageDoseAndRateDose is what Dosage.doseAndRate.dose[x] may hold: *[Range], *[Quantity].
@@ -5541,7 +5546,8 @@ type DosageDoseAndRateDose interface {
 	isDosageDoseAndRateDose()
 }
 
-func (*Range) isDosageDoseAndRateDose()    {}
+func (*Range) isDosageDoseAndRateDose() {}
+
 func (*Quantity) isDosageDoseAndRateDose() {}
 
 // DosageDoseAndRateRate is what Dosage.doseAndRate.rate[x] may hold: *[Ratio], *[Range], *[Quantity].
@@ -5551,8 +5557,10 @@ type DosageDoseAndRateRate interface {
 	isDosageDoseAndRateRate()
 }
 
-func (*Ratio) isDosageDoseAndRateRate()    {}
-func (*Range) isDosageDoseAndRateRate()    {}
+func (*Ratio) isDosageDoseAndRateRate() {}
+
+func (*Range) isDosageDoseAndRateRate() {}
+
 func (*Quantity) isDosageDoseAndRateRate() {}
 
 // ElementDefinitionDefaultValue is what ElementDefinition.defaultValue[x] may hold: [Base64Binary], [Boolean], [Canonical], [Code], [Date], [DateTime], [Decimal], [ID],
@@ -5568,56 +5576,105 @@ type ElementDefinitionDefaultValue interface {
 	isElementDefinitionDefaultValue()
 }
 
-func (Base64Binary) isElementDefinitionDefaultValue()         {}
-func (Boolean) isElementDefinitionDefaultValue()              {}
-func (Canonical) isElementDefinitionDefaultValue()            {}
-func (Code) isElementDefinitionDefaultValue()                 {}
-func (Date) isElementDefinitionDefaultValue()                 {}
-func (DateTime) isElementDefinitionDefaultValue()             {}
-func (Decimal) isElementDefinitionDefaultValue()              {}
-func (ID) isElementDefinitionDefaultValue()                   {}
-func (Instant) isElementDefinitionDefaultValue()              {}
-func (Integer) isElementDefinitionDefaultValue()              {}
-func (Markdown) isElementDefinitionDefaultValue()             {}
-func (OID) isElementDefinitionDefaultValue()                  {}
-func (PositiveInt) isElementDefinitionDefaultValue()          {}
-func (String) isElementDefinitionDefaultValue()               {}
-func (Time) isElementDefinitionDefaultValue()                 {}
-func (UnsignedInt) isElementDefinitionDefaultValue()          {}
-func (URI) isElementDefinitionDefaultValue()                  {}
-func (URL) isElementDefinitionDefaultValue()                  {}
-func (UUID) isElementDefinitionDefaultValue()                 {}
-func (*Address) isElementDefinitionDefaultValue()             {}
-func (*Age) isElementDefinitionDefaultValue()                 {}
-func (*Annotation) isElementDefinitionDefaultValue()          {}
-func (*Attachment) isElementDefinitionDefaultValue()          {}
-func (*CodeableConcept) isElementDefinitionDefaultValue()     {}
-func (*Coding) isElementDefinitionDefaultValue()              {}
-func (*ContactPoint) isElementDefinitionDefaultValue()        {}
-func (*Count) isElementDefinitionDefaultValue()               {}
-func (*Distance) isElementDefinitionDefaultValue()            {}
-func (*Duration) isElementDefinitionDefaultValue()            {}
-func (*HumanName) isElementDefinitionDefaultValue()           {}
-func (*Identifier) isElementDefinitionDefaultValue()          {}
-func (*Money) isElementDefinitionDefaultValue()               {}
-func (*Period) isElementDefinitionDefaultValue()              {}
-func (*Quantity) isElementDefinitionDefaultValue()            {}
-func (*Range) isElementDefinitionDefaultValue()               {}
-func (*Ratio) isElementDefinitionDefaultValue()               {}
-func (*Reference) isElementDefinitionDefaultValue()           {}
-func (*SampledData) isElementDefinitionDefaultValue()         {}
-func (*Signature) isElementDefinitionDefaultValue()           {}
-func (*Timing) isElementDefinitionDefaultValue()              {}
-func (*ContactDetail) isElementDefinitionDefaultValue()       {}
-func (*Contributor) isElementDefinitionDefaultValue()         {}
-func (*DataRequirement) isElementDefinitionDefaultValue()     {}
-func (*Expression) isElementDefinitionDefaultValue()          {}
+func (Base64Binary) isElementDefinitionDefaultValue() {}
+
+func (Boolean) isElementDefinitionDefaultValue() {}
+
+func (Canonical) isElementDefinitionDefaultValue() {}
+
+func (Code) isElementDefinitionDefaultValue() {}
+
+func (Date) isElementDefinitionDefaultValue() {}
+
+func (DateTime) isElementDefinitionDefaultValue() {}
+
+func (Decimal) isElementDefinitionDefaultValue() {}
+
+func (ID) isElementDefinitionDefaultValue() {}
+
+func (Instant) isElementDefinitionDefaultValue() {}
+
+func (Integer) isElementDefinitionDefaultValue() {}
+
+func (Markdown) isElementDefinitionDefaultValue() {}
+
+func (OID) isElementDefinitionDefaultValue() {}
+
+func (PositiveInt) isElementDefinitionDefaultValue() {}
+
+func (String) isElementDefinitionDefaultValue() {}
+
+func (Time) isElementDefinitionDefaultValue() {}
+
+func (UnsignedInt) isElementDefinitionDefaultValue() {}
+
+func (URI) isElementDefinitionDefaultValue() {}
+
+func (URL) isElementDefinitionDefaultValue() {}
+
+func (UUID) isElementDefinitionDefaultValue() {}
+
+func (*Address) isElementDefinitionDefaultValue() {}
+
+func (*Age) isElementDefinitionDefaultValue() {}
+
+func (*Annotation) isElementDefinitionDefaultValue() {}
+
+func (*Attachment) isElementDefinitionDefaultValue() {}
+
+func (*CodeableConcept) isElementDefinitionDefaultValue() {}
+
+func (*Coding) isElementDefinitionDefaultValue() {}
+
+func (*ContactPoint) isElementDefinitionDefaultValue() {}
+
+func (*Count) isElementDefinitionDefaultValue() {}
+
+func (*Distance) isElementDefinitionDefaultValue() {}
+
+func (*Duration) isElementDefinitionDefaultValue() {}
+
+func (*HumanName) isElementDefinitionDefaultValue() {}
+
+func (*Identifier) isElementDefinitionDefaultValue() {}
+
+func (*Money) isElementDefinitionDefaultValue() {}
+
+func (*Period) isElementDefinitionDefaultValue() {}
+
+func (*Quantity) isElementDefinitionDefaultValue() {}
+
+func (*Range) isElementDefinitionDefaultValue() {}
+
+func (*Ratio) isElementDefinitionDefaultValue() {}
+
+func (*Reference) isElementDefinitionDefaultValue() {}
+
+func (*SampledData) isElementDefinitionDefaultValue() {}
+
+func (*Signature) isElementDefinitionDefaultValue() {}
+
+func (*Timing) isElementDefinitionDefaultValue() {}
+
+func (*ContactDetail) isElementDefinitionDefaultValue() {}
+
+func (*Contributor) isElementDefinitionDefaultValue() {}
+
+func (*DataRequirement) isElementDefinitionDefaultValue() {}
+
+func (*Expression) isElementDefinitionDefaultValue() {}
+
 func (*ParameterDefinition) isElementDefinitionDefaultValue() {}
-func (*RelatedArtifact) isElementDefinitionDefaultValue()     {}
-func (*TriggerDefinition) isElementDefinitionDefaultValue()   {}
-func (*UsageContext) isElementDefinitionDefaultValue()        {}
-func (*Dosage) isElementDefinitionDefaultValue()              {}
-func (*Meta) isElementDefinitionDefaultValue()                {}
+
+func (*RelatedArtifact) isElementDefinitionDefaultValue() {}
+
+func (*TriggerDefinition) isElementDefinitionDefaultValue() {}
+
+func (*UsageContext) isElementDefinitionDefaultValue() {}
+
+func (*Dosage) isElementDefinitionDefaultValue() {}
+
+func (*Meta) isElementDefinitionDefaultValue() {}
 
 // ElementDefinitionFixed is what ElementDefinition.fixed[x] may hold: [Base64Binary], [Boolean], [Canonical], [Code], [Date], [DateTime], [Decimal], [ID],
 // [Instant], [Integer], [Markdown], [OID], [PositiveInt], [String], [Time], [UnsignedInt],
@@ -5632,56 +5689,105 @@ type ElementDefinitionFixed interface {
 	isElementDefinitionFixed()
 }
 
-func (Base64Binary) isElementDefinitionFixed()         {}
-func (Boolean) isElementDefinitionFixed()              {}
-func (Canonical) isElementDefinitionFixed()            {}
-func (Code) isElementDefinitionFixed()                 {}
-func (Date) isElementDefinitionFixed()                 {}
-func (DateTime) isElementDefinitionFixed()             {}
-func (Decimal) isElementDefinitionFixed()              {}
-func (ID) isElementDefinitionFixed()                   {}
-func (Instant) isElementDefinitionFixed()              {}
-func (Integer) isElementDefinitionFixed()              {}
-func (Markdown) isElementDefinitionFixed()             {}
-func (OID) isElementDefinitionFixed()                  {}
-func (PositiveInt) isElementDefinitionFixed()          {}
-func (String) isElementDefinitionFixed()               {}
-func (Time) isElementDefinitionFixed()                 {}
-func (UnsignedInt) isElementDefinitionFixed()          {}
-func (URI) isElementDefinitionFixed()                  {}
-func (URL) isElementDefinitionFixed()                  {}
-func (UUID) isElementDefinitionFixed()                 {}
-func (*Address) isElementDefinitionFixed()             {}
-func (*Age) isElementDefinitionFixed()                 {}
-func (*Annotation) isElementDefinitionFixed()          {}
-func (*Attachment) isElementDefinitionFixed()          {}
-func (*CodeableConcept) isElementDefinitionFixed()     {}
-func (*Coding) isElementDefinitionFixed()              {}
-func (*ContactPoint) isElementDefinitionFixed()        {}
-func (*Count) isElementDefinitionFixed()               {}
-func (*Distance) isElementDefinitionFixed()            {}
-func (*Duration) isElementDefinitionFixed()            {}
-func (*HumanName) isElementDefinitionFixed()           {}
-func (*Identifier) isElementDefinitionFixed()          {}
-func (*Money) isElementDefinitionFixed()               {}
-func (*Period) isElementDefinitionFixed()              {}
-func (*Quantity) isElementDefinitionFixed()            {}
-func (*Range) isElementDefinitionFixed()               {}
-func (*Ratio) isElementDefinitionFixed()               {}
-func (*Reference) isElementDefinitionFixed()           {}
-func (*SampledData) isElementDefinitionFixed()         {}
-func (*Signature) isElementDefinitionFixed()           {}
-func (*Timing) isElementDefinitionFixed()              {}
-func (*ContactDetail) isElementDefinitionFixed()       {}
-func (*Contributor) isElementDefinitionFixed()         {}
-func (*DataRequirement) isElementDefinitionFixed()     {}
-func (*Expression) isElementDefinitionFixed()          {}
+func (Base64Binary) isElementDefinitionFixed() {}
+
+func (Boolean) isElementDefinitionFixed() {}
+
+func (Canonical) isElementDefinitionFixed() {}
+
+func (Code) isElementDefinitionFixed() {}
+
+func (Date) isElementDefinitionFixed() {}
+
+func (DateTime) isElementDefinitionFixed() {}
+
+func (Decimal) isElementDefinitionFixed() {}
+
+func (ID) isElementDefinitionFixed() {}
+
+func (Instant) isElementDefinitionFixed() {}
+
+func (Integer) isElementDefinitionFixed() {}
+
+func (Markdown) isElementDefinitionFixed() {}
+
+func (OID) isElementDefinitionFixed() {}
+
+func (PositiveInt) isElementDefinitionFixed() {}
+
+func (String) isElementDefinitionFixed() {}
+
+func (Time) isElementDefinitionFixed() {}
+
+func (UnsignedInt) isElementDefinitionFixed() {}
+
+func (URI) isElementDefinitionFixed() {}
+
+func (URL) isElementDefinitionFixed() {}
+
+func (UUID) isElementDefinitionFixed() {}
+
+func (*Address) isElementDefinitionFixed() {}
+
+func (*Age) isElementDefinitionFixed() {}
+
+func (*Annotation) isElementDefinitionFixed() {}
+
+func (*Attachment) isElementDefinitionFixed() {}
+
+func (*CodeableConcept) isElementDefinitionFixed() {}
+
+func (*Coding) isElementDefinitionFixed() {}
+
+func (*ContactPoint) isElementDefinitionFixed() {}
+
+func (*Count) isElementDefinitionFixed() {}
+
+func (*Distance) isElementDefinitionFixed() {}
+
+func (*Duration) isElementDefinitionFixed() {}
+
+func (*HumanName) isElementDefinitionFixed() {}
+
+func (*Identifier) isElementDefinitionFixed() {}
+
+func (*Money) isElementDefinitionFixed() {}
+
+func (*Period) isElementDefinitionFixed() {}
+
+func (*Quantity) isElementDefinitionFixed() {}
+
+func (*Range) isElementDefinitionFixed() {}
+
+func (*Ratio) isElementDefinitionFixed() {}
+
+func (*Reference) isElementDefinitionFixed() {}
+
+func (*SampledData) isElementDefinitionFixed() {}
+
+func (*Signature) isElementDefinitionFixed() {}
+
+func (*Timing) isElementDefinitionFixed() {}
+
+func (*ContactDetail) isElementDefinitionFixed() {}
+
+func (*Contributor) isElementDefinitionFixed() {}
+
+func (*DataRequirement) isElementDefinitionFixed() {}
+
+func (*Expression) isElementDefinitionFixed() {}
+
 func (*ParameterDefinition) isElementDefinitionFixed() {}
-func (*RelatedArtifact) isElementDefinitionFixed()     {}
-func (*TriggerDefinition) isElementDefinitionFixed()   {}
-func (*UsageContext) isElementDefinitionFixed()        {}
-func (*Dosage) isElementDefinitionFixed()              {}
-func (*Meta) isElementDefinitionFixed()                {}
+
+func (*RelatedArtifact) isElementDefinitionFixed() {}
+
+func (*TriggerDefinition) isElementDefinitionFixed() {}
+
+func (*UsageContext) isElementDefinitionFixed() {}
+
+func (*Dosage) isElementDefinitionFixed() {}
+
+func (*Meta) isElementDefinitionFixed() {}
 
 // ElementDefinitionPattern is what ElementDefinition.pattern[x] may hold: [Base64Binary], [Boolean], [Canonical], [Code], [Date], [DateTime], [Decimal], [ID],
 // [Instant], [Integer], [Markdown], [OID], [PositiveInt], [String], [Time], [UnsignedInt],
@@ -5696,56 +5802,105 @@ type ElementDefinitionPattern interface {
 	isElementDefinitionPattern()
 }
 
-func (Base64Binary) isElementDefinitionPattern()         {}
-func (Boolean) isElementDefinitionPattern()              {}
-func (Canonical) isElementDefinitionPattern()            {}
-func (Code) isElementDefinitionPattern()                 {}
-func (Date) isElementDefinitionPattern()                 {}
-func (DateTime) isElementDefinitionPattern()             {}
-func (Decimal) isElementDefinitionPattern()              {}
-func (ID) isElementDefinitionPattern()                   {}
-func (Instant) isElementDefinitionPattern()              {}
-func (Integer) isElementDefinitionPattern()              {}
-func (Markdown) isElementDefinitionPattern()             {}
-func (OID) isElementDefinitionPattern()                  {}
-func (PositiveInt) isElementDefinitionPattern()          {}
-func (String) isElementDefinitionPattern()               {}
-func (Time) isElementDefinitionPattern()                 {}
-func (UnsignedInt) isElementDefinitionPattern()          {}
-func (URI) isElementDefinitionPattern()                  {}
-func (URL) isElementDefinitionPattern()                  {}
-func (UUID) isElementDefinitionPattern()                 {}
-func (*Address) isElementDefinitionPattern()             {}
-func (*Age) isElementDefinitionPattern()                 {}
-func (*Annotation) isElementDefinitionPattern()          {}
-func (*Attachment) isElementDefinitionPattern()          {}
-func (*CodeableConcept) isElementDefinitionPattern()     {}
-func (*Coding) isElementDefinitionPattern()              {}
-func (*ContactPoint) isElementDefinitionPattern()        {}
-func (*Count) isElementDefinitionPattern()               {}
-func (*Distance) isElementDefinitionPattern()            {}
-func (*Duration) isElementDefinitionPattern()            {}
-func (*HumanName) isElementDefinitionPattern()           {}
-func (*Identifier) isElementDefinitionPattern()          {}
-func (*Money) isElementDefinitionPattern()               {}
-func (*Period) isElementDefinitionPattern()              {}
-func (*Quantity) isElementDefinitionPattern()            {}
-func (*Range) isElementDefinitionPattern()               {}
-func (*Ratio) isElementDefinitionPattern()               {}
-func (*Reference) isElementDefinitionPattern()           {}
-func (*SampledData) isElementDefinitionPattern()         {}
-func (*Signature) isElementDefinitionPattern()           {}
-func (*Timing) isElementDefinitionPattern()              {}
-func (*ContactDetail) isElementDefinitionPattern()       {}
-func (*Contributor) isElementDefinitionPattern()         {}
-func (*DataRequirement) isElementDefinitionPattern()     {}
-func (*Expression) isElementDefinitionPattern()          {}
+func (Base64Binary) isElementDefinitionPattern() {}
+
+func (Boolean) isElementDefinitionPattern() {}
+
+func (Canonical) isElementDefinitionPattern() {}
+
+func (Code) isElementDefinitionPattern() {}
+
+func (Date) isElementDefinitionPattern() {}
+
+func (DateTime) isElementDefinitionPattern() {}
+
+func (Decimal) isElementDefinitionPattern() {}
+
+func (ID) isElementDefinitionPattern() {}
+
+func (Instant) isElementDefinitionPattern() {}
+
+func (Integer) isElementDefinitionPattern() {}
+
+func (Markdown) isElementDefinitionPattern() {}
+
+func (OID) isElementDefinitionPattern() {}
+
+func (PositiveInt) isElementDefinitionPattern() {}
+
+func (String) isElementDefinitionPattern() {}
+
+func (Time) isElementDefinitionPattern() {}
+
+func (UnsignedInt) isElementDefinitionPattern() {}
+
+func (URI) isElementDefinitionPattern() {}
+
+func (URL) isElementDefinitionPattern() {}
+
+func (UUID) isElementDefinitionPattern() {}
+
+func (*Address) isElementDefinitionPattern() {}
+
+func (*Age) isElementDefinitionPattern() {}
+
+func (*Annotation) isElementDefinitionPattern() {}
+
+func (*Attachment) isElementDefinitionPattern() {}
+
+func (*CodeableConcept) isElementDefinitionPattern() {}
+
+func (*Coding) isElementDefinitionPattern() {}
+
+func (*ContactPoint) isElementDefinitionPattern() {}
+
+func (*Count) isElementDefinitionPattern() {}
+
+func (*Distance) isElementDefinitionPattern() {}
+
+func (*Duration) isElementDefinitionPattern() {}
+
+func (*HumanName) isElementDefinitionPattern() {}
+
+func (*Identifier) isElementDefinitionPattern() {}
+
+func (*Money) isElementDefinitionPattern() {}
+
+func (*Period) isElementDefinitionPattern() {}
+
+func (*Quantity) isElementDefinitionPattern() {}
+
+func (*Range) isElementDefinitionPattern() {}
+
+func (*Ratio) isElementDefinitionPattern() {}
+
+func (*Reference) isElementDefinitionPattern() {}
+
+func (*SampledData) isElementDefinitionPattern() {}
+
+func (*Signature) isElementDefinitionPattern() {}
+
+func (*Timing) isElementDefinitionPattern() {}
+
+func (*ContactDetail) isElementDefinitionPattern() {}
+
+func (*Contributor) isElementDefinitionPattern() {}
+
+func (*DataRequirement) isElementDefinitionPattern() {}
+
+func (*Expression) isElementDefinitionPattern() {}
+
 func (*ParameterDefinition) isElementDefinitionPattern() {}
-func (*RelatedArtifact) isElementDefinitionPattern()     {}
-func (*TriggerDefinition) isElementDefinitionPattern()   {}
-func (*UsageContext) isElementDefinitionPattern()        {}
-func (*Dosage) isElementDefinitionPattern()              {}
-func (*Meta) isElementDefinitionPattern()                {}
+
+func (*RelatedArtifact) isElementDefinitionPattern() {}
+
+func (*TriggerDefinition) isElementDefinitionPattern() {}
+
+func (*UsageContext) isElementDefinitionPattern() {}
+
+func (*Dosage) isElementDefinitionPattern() {}
+
+func (*Meta) isElementDefinitionPattern() {}
 
 // ElementDefinitionExampleValue is what ElementDefinition.example.value[x] may hold: [Base64Binary], [Boolean], [Canonical], [Code], [Date], [DateTime], [Decimal], [ID],
 // [Instant], [Integer], [Markdown], [OID], [PositiveInt], [String], [Time], [UnsignedInt],
@@ -5760,56 +5915,105 @@ type ElementDefinitionExampleValue interface {
 	isElementDefinitionExampleValue()
 }
 
-func (Base64Binary) isElementDefinitionExampleValue()         {}
-func (Boolean) isElementDefinitionExampleValue()              {}
-func (Canonical) isElementDefinitionExampleValue()            {}
-func (Code) isElementDefinitionExampleValue()                 {}
-func (Date) isElementDefinitionExampleValue()                 {}
-func (DateTime) isElementDefinitionExampleValue()             {}
-func (Decimal) isElementDefinitionExampleValue()              {}
-func (ID) isElementDefinitionExampleValue()                   {}
-func (Instant) isElementDefinitionExampleValue()              {}
-func (Integer) isElementDefinitionExampleValue()              {}
-func (Markdown) isElementDefinitionExampleValue()             {}
-func (OID) isElementDefinitionExampleValue()                  {}
-func (PositiveInt) isElementDefinitionExampleValue()          {}
-func (String) isElementDefinitionExampleValue()               {}
-func (Time) isElementDefinitionExampleValue()                 {}
-func (UnsignedInt) isElementDefinitionExampleValue()          {}
-func (URI) isElementDefinitionExampleValue()                  {}
-func (URL) isElementDefinitionExampleValue()                  {}
-func (UUID) isElementDefinitionExampleValue()                 {}
-func (*Address) isElementDefinitionExampleValue()             {}
-func (*Age) isElementDefinitionExampleValue()                 {}
-func (*Annotation) isElementDefinitionExampleValue()          {}
-func (*Attachment) isElementDefinitionExampleValue()          {}
-func (*CodeableConcept) isElementDefinitionExampleValue()     {}
-func (*Coding) isElementDefinitionExampleValue()              {}
-func (*ContactPoint) isElementDefinitionExampleValue()        {}
-func (*Count) isElementDefinitionExampleValue()               {}
-func (*Distance) isElementDefinitionExampleValue()            {}
-func (*Duration) isElementDefinitionExampleValue()            {}
-func (*HumanName) isElementDefinitionExampleValue()           {}
-func (*Identifier) isElementDefinitionExampleValue()          {}
-func (*Money) isElementDefinitionExampleValue()               {}
-func (*Period) isElementDefinitionExampleValue()              {}
-func (*Quantity) isElementDefinitionExampleValue()            {}
-func (*Range) isElementDefinitionExampleValue()               {}
-func (*Ratio) isElementDefinitionExampleValue()               {}
-func (*Reference) isElementDefinitionExampleValue()           {}
-func (*SampledData) isElementDefinitionExampleValue()         {}
-func (*Signature) isElementDefinitionExampleValue()           {}
-func (*Timing) isElementDefinitionExampleValue()              {}
-func (*ContactDetail) isElementDefinitionExampleValue()       {}
-func (*Contributor) isElementDefinitionExampleValue()         {}
-func (*DataRequirement) isElementDefinitionExampleValue()     {}
-func (*Expression) isElementDefinitionExampleValue()          {}
+func (Base64Binary) isElementDefinitionExampleValue() {}
+
+func (Boolean) isElementDefinitionExampleValue() {}
+
+func (Canonical) isElementDefinitionExampleValue() {}
+
+func (Code) isElementDefinitionExampleValue() {}
+
+func (Date) isElementDefinitionExampleValue() {}
+
+func (DateTime) isElementDefinitionExampleValue() {}
+
+func (Decimal) isElementDefinitionExampleValue() {}
+
+func (ID) isElementDefinitionExampleValue() {}
+
+func (Instant) isElementDefinitionExampleValue() {}
+
+func (Integer) isElementDefinitionExampleValue() {}
+
+func (Markdown) isElementDefinitionExampleValue() {}
+
+func (OID) isElementDefinitionExampleValue() {}
+
+func (PositiveInt) isElementDefinitionExampleValue() {}
+
+func (String) isElementDefinitionExampleValue() {}
+
+func (Time) isElementDefinitionExampleValue() {}
+
+func (UnsignedInt) isElementDefinitionExampleValue() {}
+
+func (URI) isElementDefinitionExampleValue() {}
+
+func (URL) isElementDefinitionExampleValue() {}
+
+func (UUID) isElementDefinitionExampleValue() {}
+
+func (*Address) isElementDefinitionExampleValue() {}
+
+func (*Age) isElementDefinitionExampleValue() {}
+
+func (*Annotation) isElementDefinitionExampleValue() {}
+
+func (*Attachment) isElementDefinitionExampleValue() {}
+
+func (*CodeableConcept) isElementDefinitionExampleValue() {}
+
+func (*Coding) isElementDefinitionExampleValue() {}
+
+func (*ContactPoint) isElementDefinitionExampleValue() {}
+
+func (*Count) isElementDefinitionExampleValue() {}
+
+func (*Distance) isElementDefinitionExampleValue() {}
+
+func (*Duration) isElementDefinitionExampleValue() {}
+
+func (*HumanName) isElementDefinitionExampleValue() {}
+
+func (*Identifier) isElementDefinitionExampleValue() {}
+
+func (*Money) isElementDefinitionExampleValue() {}
+
+func (*Period) isElementDefinitionExampleValue() {}
+
+func (*Quantity) isElementDefinitionExampleValue() {}
+
+func (*Range) isElementDefinitionExampleValue() {}
+
+func (*Ratio) isElementDefinitionExampleValue() {}
+
+func (*Reference) isElementDefinitionExampleValue() {}
+
+func (*SampledData) isElementDefinitionExampleValue() {}
+
+func (*Signature) isElementDefinitionExampleValue() {}
+
+func (*Timing) isElementDefinitionExampleValue() {}
+
+func (*ContactDetail) isElementDefinitionExampleValue() {}
+
+func (*Contributor) isElementDefinitionExampleValue() {}
+
+func (*DataRequirement) isElementDefinitionExampleValue() {}
+
+func (*Expression) isElementDefinitionExampleValue() {}
+
 func (*ParameterDefinition) isElementDefinitionExampleValue() {}
-func (*RelatedArtifact) isElementDefinitionExampleValue()     {}
-func (*TriggerDefinition) isElementDefinitionExampleValue()   {}
-func (*UsageContext) isElementDefinitionExampleValue()        {}
-func (*Dosage) isElementDefinitionExampleValue()              {}
-func (*Meta) isElementDefinitionExampleValue()                {}
+
+func (*RelatedArtifact) isElementDefinitionExampleValue() {}
+
+func (*TriggerDefinition) isElementDefinitionExampleValue() {}
+
+func (*UsageContext) isElementDefinitionExampleValue() {}
+
+func (*Dosage) isElementDefinitionExampleValue() {}
+
+func (*Meta) isElementDefinitionExampleValue() {}
 
 // ElementDefinitionMinValue is what ElementDefinition.minValue[x] may hold: [Date], [DateTime], [Instant], [Time], [Decimal], [Integer], [PositiveInt], [UnsignedInt],
 // *[Quantity].
@@ -5819,15 +6023,23 @@ type ElementDefinitionMinValue interface {
 	isElementDefinitionMinValue()
 }
 
-func (Date) isElementDefinitionMinValue()        {}
-func (DateTime) isElementDefinitionMinValue()    {}
-func (Instant) isElementDefinitionMinValue()     {}
-func (Time) isElementDefinitionMinValue()        {}
-func (Decimal) isElementDefinitionMinValue()     {}
-func (Integer) isElementDefinitionMinValue()     {}
+func (Date) isElementDefinitionMinValue() {}
+
+func (DateTime) isElementDefinitionMinValue() {}
+
+func (Instant) isElementDefinitionMinValue() {}
+
+func (Time) isElementDefinitionMinValue() {}
+
+func (Decimal) isElementDefinitionMinValue() {}
+
+func (Integer) isElementDefinitionMinValue() {}
+
 func (PositiveInt) isElementDefinitionMinValue() {}
+
 func (UnsignedInt) isElementDefinitionMinValue() {}
-func (*Quantity) isElementDefinitionMinValue()   {}
+
+func (*Quantity) isElementDefinitionMinValue() {}
 
 // ElementDefinitionMaxValue is what ElementDefinition.maxValue[x] may hold: [Date], [DateTime], [Instant], [Time], [Decimal], [Integer], [PositiveInt], [UnsignedInt],
 // *[Quantity].
@@ -5837,15 +6049,23 @@ type ElementDefinitionMaxValue interface {
 	isElementDefinitionMaxValue()
 }
 
-func (Date) isElementDefinitionMaxValue()        {}
-func (DateTime) isElementDefinitionMaxValue()    {}
-func (Instant) isElementDefinitionMaxValue()     {}
-func (Time) isElementDefinitionMaxValue()        {}
-func (Decimal) isElementDefinitionMaxValue()     {}
-func (Integer) isElementDefinitionMaxValue()     {}
+func (Date) isElementDefinitionMaxValue() {}
+
+func (DateTime) isElementDefinitionMaxValue() {}
+
+func (Instant) isElementDefinitionMaxValue() {}
+
+func (Time) isElementDefinitionMaxValue() {}
+
+func (Decimal) isElementDefinitionMaxValue() {}
+
+func (Integer) isElementDefinitionMaxValue() {}
+
 func (PositiveInt) isElementDefinitionMaxValue() {}
+
 func (UnsignedInt) isElementDefinitionMaxValue() {}
-func (*Quantity) isElementDefinitionMaxValue()   {}
+
+func (*Quantity) isElementDefinitionMaxValue() {}
 
 // ExtensionValue is what Extension.value[x] may hold: [Base64Binary], [Boolean], [Canonical], [Code], [Date], [DateTime], [Decimal], [ID],
 // [Instant], [Integer], [Markdown], [OID], [PositiveInt], [String], [Time], [UnsignedInt],
@@ -5860,56 +6080,105 @@ type ExtensionValue interface {
 	isExtensionValue()
 }
 
-func (Base64Binary) isExtensionValue()         {}
-func (Boolean) isExtensionValue()              {}
-func (Canonical) isExtensionValue()            {}
-func (Code) isExtensionValue()                 {}
-func (Date) isExtensionValue()                 {}
-func (DateTime) isExtensionValue()             {}
-func (Decimal) isExtensionValue()              {}
-func (ID) isExtensionValue()                   {}
-func (Instant) isExtensionValue()              {}
-func (Integer) isExtensionValue()              {}
-func (Markdown) isExtensionValue()             {}
-func (OID) isExtensionValue()                  {}
-func (PositiveInt) isExtensionValue()          {}
-func (String) isExtensionValue()               {}
-func (Time) isExtensionValue()                 {}
-func (UnsignedInt) isExtensionValue()          {}
-func (URI) isExtensionValue()                  {}
-func (URL) isExtensionValue()                  {}
-func (UUID) isExtensionValue()                 {}
-func (*Address) isExtensionValue()             {}
-func (*Age) isExtensionValue()                 {}
-func (*Annotation) isExtensionValue()          {}
-func (*Attachment) isExtensionValue()          {}
-func (*CodeableConcept) isExtensionValue()     {}
-func (*Coding) isExtensionValue()              {}
-func (*ContactPoint) isExtensionValue()        {}
-func (*Count) isExtensionValue()               {}
-func (*Distance) isExtensionValue()            {}
-func (*Duration) isExtensionValue()            {}
-func (*HumanName) isExtensionValue()           {}
-func (*Identifier) isExtensionValue()          {}
-func (*Money) isExtensionValue()               {}
-func (*Period) isExtensionValue()              {}
-func (*Quantity) isExtensionValue()            {}
-func (*Range) isExtensionValue()               {}
-func (*Ratio) isExtensionValue()               {}
-func (*Reference) isExtensionValue()           {}
-func (*SampledData) isExtensionValue()         {}
-func (*Signature) isExtensionValue()           {}
-func (*Timing) isExtensionValue()              {}
-func (*ContactDetail) isExtensionValue()       {}
-func (*Contributor) isExtensionValue()         {}
-func (*DataRequirement) isExtensionValue()     {}
-func (*Expression) isExtensionValue()          {}
+func (Base64Binary) isExtensionValue() {}
+
+func (Boolean) isExtensionValue() {}
+
+func (Canonical) isExtensionValue() {}
+
+func (Code) isExtensionValue() {}
+
+func (Date) isExtensionValue() {}
+
+func (DateTime) isExtensionValue() {}
+
+func (Decimal) isExtensionValue() {}
+
+func (ID) isExtensionValue() {}
+
+func (Instant) isExtensionValue() {}
+
+func (Integer) isExtensionValue() {}
+
+func (Markdown) isExtensionValue() {}
+
+func (OID) isExtensionValue() {}
+
+func (PositiveInt) isExtensionValue() {}
+
+func (String) isExtensionValue() {}
+
+func (Time) isExtensionValue() {}
+
+func (UnsignedInt) isExtensionValue() {}
+
+func (URI) isExtensionValue() {}
+
+func (URL) isExtensionValue() {}
+
+func (UUID) isExtensionValue() {}
+
+func (*Address) isExtensionValue() {}
+
+func (*Age) isExtensionValue() {}
+
+func (*Annotation) isExtensionValue() {}
+
+func (*Attachment) isExtensionValue() {}
+
+func (*CodeableConcept) isExtensionValue() {}
+
+func (*Coding) isExtensionValue() {}
+
+func (*ContactPoint) isExtensionValue() {}
+
+func (*Count) isExtensionValue() {}
+
+func (*Distance) isExtensionValue() {}
+
+func (*Duration) isExtensionValue() {}
+
+func (*HumanName) isExtensionValue() {}
+
+func (*Identifier) isExtensionValue() {}
+
+func (*Money) isExtensionValue() {}
+
+func (*Period) isExtensionValue() {}
+
+func (*Quantity) isExtensionValue() {}
+
+func (*Range) isExtensionValue() {}
+
+func (*Ratio) isExtensionValue() {}
+
+func (*Reference) isExtensionValue() {}
+
+func (*SampledData) isExtensionValue() {}
+
+func (*Signature) isExtensionValue() {}
+
+func (*Timing) isExtensionValue() {}
+
+func (*ContactDetail) isExtensionValue() {}
+
+func (*Contributor) isExtensionValue() {}
+
+func (*DataRequirement) isExtensionValue() {}
+
+func (*Expression) isExtensionValue() {}
+
 func (*ParameterDefinition) isExtensionValue() {}
-func (*RelatedArtifact) isExtensionValue()     {}
-func (*TriggerDefinition) isExtensionValue()   {}
-func (*UsageContext) isExtensionValue()        {}
-func (*Dosage) isExtensionValue()              {}
-func (*Meta) isExtensionValue()                {}
+
+func (*RelatedArtifact) isExtensionValue() {}
+
+func (*TriggerDefinition) isExtensionValue() {}
+
+func (*UsageContext) isExtensionValue() {}
+
+func (*Dosage) isExtensionValue() {}
+
+func (*Meta) isExtensionValue() {}
 
 // PopulationAge is what Population.age[x] may hold: *[Range], *[CodeableConcept].
 // Nil is absent. The age of the specific population.
@@ -5918,7 +6187,8 @@ type PopulationAge interface {
 	isPopulationAge()
 }
 
-func (*Range) isPopulationAge()           {}
+func (*Range) isPopulationAge() {}
+
 func (*CodeableConcept) isPopulationAge() {}
 
 // SubstanceAmountAmount is what SubstanceAmount.amount[x] may hold: *[Quantity], *[Range], [String].
@@ -5929,8 +6199,10 @@ type SubstanceAmountAmount interface {
 }
 
 func (*Quantity) isSubstanceAmountAmount() {}
-func (*Range) isSubstanceAmountAmount()    {}
-func (String) isSubstanceAmountAmount()    {}
+
+func (*Range) isSubstanceAmountAmount() {}
+
+func (String) isSubstanceAmountAmount() {}
 
 // TimingRepeatBounds is what Timing.repeat.bounds[x] may hold: *[Duration], *[Range], *[Period].
 // Nil is absent. Length/Range of lengths, or (Start and/or end) limits.
@@ -5940,8 +6212,10 @@ type TimingRepeatBounds interface {
 }
 
 func (*Duration) isTimingRepeatBounds() {}
-func (*Range) isTimingRepeatBounds()    {}
-func (*Period) isTimingRepeatBounds()   {}
+
+func (*Range) isTimingRepeatBounds() {}
+
+func (*Period) isTimingRepeatBounds() {}
 
 // TriggerDefinitionTiming is what TriggerDefinition.timing[x] may hold: *[Timing], *[Reference], [Date], [DateTime].
 // Nil is absent. Timing of the event.
@@ -5950,10 +6224,13 @@ type TriggerDefinitionTiming interface {
 	isTriggerDefinitionTiming()
 }
 
-func (*Timing) isTriggerDefinitionTiming()    {}
+func (*Timing) isTriggerDefinitionTiming() {}
+
 func (*Reference) isTriggerDefinitionTiming() {}
-func (Date) isTriggerDefinitionTiming()       {}
-func (DateTime) isTriggerDefinitionTiming()   {}
+
+func (Date) isTriggerDefinitionTiming() {}
+
+func (DateTime) isTriggerDefinitionTiming() {}
 
 // UsageContextValue is what UsageContext.value[x] may hold: *[CodeableConcept], *[Quantity], *[Range], *[Reference].
 // Nil is absent. Value that defines the context.
@@ -5963,6 +6240,9 @@ type UsageContextValue interface {
 }
 
 func (*CodeableConcept) isUsageContextValue() {}
-func (*Quantity) isUsageContextValue()        {}
-func (*Range) isUsageContextValue()           {}
-func (*Reference) isUsageContextValue()       {}
+
+func (*Quantity) isUsageContextValue() {}
+
+func (*Range) isUsageContextValue() {}
+
+func (*Reference) isUsageContextValue() {}

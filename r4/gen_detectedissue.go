@@ -363,4 +363,5 @@ type DetectedIssueIdentified interface {
 }
 
 func (DateTime) isDetectedIssueIdentified() {}
-func (*Period) isDetectedIssueIdentified()  {}
+
+func (*Period) isDetectedIssueIdentified() {}

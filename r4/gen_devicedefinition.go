@@ -828,5 +828,6 @@ type DeviceDefinitionManufacturer interface {
 	isDeviceDefinitionManufacturer()
 }
 
-func (String) isDeviceDefinitionManufacturer()     {}
+func (String) isDeviceDefinitionManufacturer() {}
+
 func (*Reference) isDeviceDefinitionManufacturer() {}

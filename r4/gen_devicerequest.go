@@ -404,7 +404,8 @@ type DeviceRequestCode interface {
 	isDeviceRequestCode()
 }
 
-func (*Reference) isDeviceRequestCode()       {}
+func (*Reference) isDeviceRequestCode() {}
+
 func (*CodeableConcept) isDeviceRequestCode() {}
 
 // DeviceRequestParameterValue is what DeviceRequest.parameter.value[x] may hold: *[CodeableConcept], *[Quantity], *[Range], [Boolean].
@@ -415,9 +416,12 @@ type DeviceRequestParameterValue interface {
 }
 
 func (*CodeableConcept) isDeviceRequestParameterValue() {}
-func (*Quantity) isDeviceRequestParameterValue()        {}
-func (*Range) isDeviceRequestParameterValue()           {}
-func (Boolean) isDeviceRequestParameterValue()          {}
+
+func (*Quantity) isDeviceRequestParameterValue() {}
+
+func (*Range) isDeviceRequestParameterValue() {}
+
+func (Boolean) isDeviceRequestParameterValue() {}
 
 // DeviceRequestOccurrence is what DeviceRequest.occurrence[x] may hold: [DateTime], *[Period], *[Timing].
 // Nil is absent. Desired time or schedule for use.
@@ -427,5 +431,7 @@ type DeviceRequestOccurrence interface {
 }
 
 func (DateTime) isDeviceRequestOccurrence() {}
-func (*Period) isDeviceRequestOccurrence()  {}
-func (*Timing) isDeviceRequestOccurrence()  {}
+
+func (*Period) isDeviceRequestOccurrence() {}
+
+func (*Timing) isDeviceRequestOccurrence() {}

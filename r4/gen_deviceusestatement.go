@@ -231,6 +231,8 @@ type DeviceUseStatementTiming interface {
 	isDeviceUseStatementTiming()
 }
 
-func (*Timing) isDeviceUseStatementTiming()  {}
-func (*Period) isDeviceUseStatementTiming()  {}
+func (*Timing) isDeviceUseStatementTiming() {}
+
+func (*Period) isDeviceUseStatementTiming() {}
+
 func (DateTime) isDeviceUseStatementTiming() {}

@@ -339,4 +339,5 @@ type DiagnosticReportEffective interface {
 }
 
 func (DateTime) isDiagnosticReportEffective() {}
-func (*Period) isDiagnosticReportEffective()  {}
+
+func (*Period) isDiagnosticReportEffective() {}

@@ -310,4 +310,5 @@ type EventDefinitionSubject interface {
 }
 
 func (*CodeableConcept) isEventDefinitionSubject() {}
-func (*Reference) isEventDefinitionSubject()       {}
+
+func (*Reference) isEventDefinitionSubject() {}

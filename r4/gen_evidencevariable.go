@@ -786,11 +786,16 @@ type EvidenceVariableCharacteristicDefinitionByTypeAndValueValue interface {
 }
 
 func (*CodeableConcept) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue() {}
-func (Boolean) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue()          {}
-func (*Quantity) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue()        {}
-func (*Range) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue()           {}
-func (*Reference) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue()       {}
-func (ID) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue()               {}
+
+func (Boolean) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue() {}
+
+func (*Quantity) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue() {}
+
+func (*Range) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue() {}
+
+func (*Reference) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue() {}
+
+func (ID) isEvidenceVariableCharacteristicDefinitionByTypeAndValueValue() {}
 
 // EvidenceVariableCharacteristicInstances is what EvidenceVariable.characteristic.instances[x] may hold: *[Quantity], *[Range].
 // Nil is absent. Number of occurrences meeting the characteristic.
@@ -800,7 +805,8 @@ type EvidenceVariableCharacteristicInstances interface {
 }
 
 func (*Quantity) isEvidenceVariableCharacteristicInstances() {}
-func (*Range) isEvidenceVariableCharacteristicInstances()    {}
+
+func (*Range) isEvidenceVariableCharacteristicInstances() {}
 
 // EvidenceVariableCharacteristicDuration is what EvidenceVariable.characteristic.duration[x] may hold: *[Quantity], *[Range].
 // Nil is absent. Length of time in which the characteristic is met.
@@ -810,7 +816,8 @@ type EvidenceVariableCharacteristicDuration interface {
 }
 
 func (*Quantity) isEvidenceVariableCharacteristicDuration() {}
-func (*Range) isEvidenceVariableCharacteristicDuration()    {}
+
+func (*Range) isEvidenceVariableCharacteristicDuration() {}
 
 // EvidenceVariableCharacteristicTimeFromEventEvent is what EvidenceVariable.characteristic.timeFromEvent.event[x] may hold: *[CodeableConcept], *[Reference], [DateTime], [ID].
 // Nil is absent. The event used as a base point (reference point) in time.
@@ -820,6 +827,9 @@ type EvidenceVariableCharacteristicTimeFromEventEvent interface {
 }
 
 func (*CodeableConcept) isEvidenceVariableCharacteristicTimeFromEventEvent() {}
-func (*Reference) isEvidenceVariableCharacteristicTimeFromEventEvent()       {}
-func (DateTime) isEvidenceVariableCharacteristicTimeFromEventEvent()         {}
-func (ID) isEvidenceVariableCharacteristicTimeFromEventEvent()               {}
+
+func (*Reference) isEvidenceVariableCharacteristicTimeFromEventEvent() {}
+
+func (DateTime) isEvidenceVariableCharacteristicTimeFromEventEvent() {}
+
+func (ID) isEvidenceVariableCharacteristicTimeFromEventEvent() {}

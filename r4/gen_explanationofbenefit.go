@@ -2866,7 +2866,8 @@ type ExplanationOfBenefitSupportingInfoTiming interface {
 	isExplanationOfBenefitSupportingInfoTiming()
 }
 
-func (Date) isExplanationOfBenefitSupportingInfoTiming()    {}
+func (Date) isExplanationOfBenefitSupportingInfoTiming() {}
+
 func (*Period) isExplanationOfBenefitSupportingInfoTiming() {}
 
 // ExplanationOfBenefitSupportingInfoValue is what ExplanationOfBenefit.supportingInfo.value[x] may hold: [Boolean], [String], *[Quantity], *[Attachment], *[Reference].
@@ -2876,11 +2877,15 @@ type ExplanationOfBenefitSupportingInfoValue interface {
 	isExplanationOfBenefitSupportingInfoValue()
 }
 
-func (Boolean) isExplanationOfBenefitSupportingInfoValue()     {}
-func (String) isExplanationOfBenefitSupportingInfoValue()      {}
-func (*Quantity) isExplanationOfBenefitSupportingInfoValue()   {}
+func (Boolean) isExplanationOfBenefitSupportingInfoValue() {}
+
+func (String) isExplanationOfBenefitSupportingInfoValue() {}
+
+func (*Quantity) isExplanationOfBenefitSupportingInfoValue() {}
+
 func (*Attachment) isExplanationOfBenefitSupportingInfoValue() {}
-func (*Reference) isExplanationOfBenefitSupportingInfoValue()  {}
+
+func (*Reference) isExplanationOfBenefitSupportingInfoValue() {}
 
 // ExplanationOfBenefitDiagnosisDiagnosis is what ExplanationOfBenefit.diagnosis.diagnosis[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. Nature of illness or problem.
@@ -2890,7 +2895,8 @@ type ExplanationOfBenefitDiagnosisDiagnosis interface {
 }
 
 func (*CodeableConcept) isExplanationOfBenefitDiagnosisDiagnosis() {}
-func (*Reference) isExplanationOfBenefitDiagnosisDiagnosis()       {}
+
+func (*Reference) isExplanationOfBenefitDiagnosisDiagnosis() {}
 
 // ExplanationOfBenefitProcedureProcedure is what ExplanationOfBenefit.procedure.procedure[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. Specific clinical procedure.
@@ -2900,7 +2906,8 @@ type ExplanationOfBenefitProcedureProcedure interface {
 }
 
 func (*CodeableConcept) isExplanationOfBenefitProcedureProcedure() {}
-func (*Reference) isExplanationOfBenefitProcedureProcedure()       {}
+
+func (*Reference) isExplanationOfBenefitProcedureProcedure() {}
 
 // ExplanationOfBenefitAccidentLocation is what ExplanationOfBenefit.accident.location[x] may hold: *[Address], *[Reference].
 // Nil is absent. Where the event occurred.
@@ -2909,7 +2916,8 @@ type ExplanationOfBenefitAccidentLocation interface {
 	isExplanationOfBenefitAccidentLocation()
 }
 
-func (*Address) isExplanationOfBenefitAccidentLocation()   {}
+func (*Address) isExplanationOfBenefitAccidentLocation() {}
+
 func (*Reference) isExplanationOfBenefitAccidentLocation() {}
 
 // ExplanationOfBenefitItemServiced is what ExplanationOfBenefit.item.serviced[x] may hold: [Date], *[Period].
@@ -2919,7 +2927,8 @@ type ExplanationOfBenefitItemServiced interface {
 	isExplanationOfBenefitItemServiced()
 }
 
-func (Date) isExplanationOfBenefitItemServiced()    {}
+func (Date) isExplanationOfBenefitItemServiced() {}
+
 func (*Period) isExplanationOfBenefitItemServiced() {}
 
 // ExplanationOfBenefitItemLocation is what ExplanationOfBenefit.item.location[x] may hold: *[CodeableConcept], *[Address], *[Reference].
@@ -2930,8 +2939,10 @@ type ExplanationOfBenefitItemLocation interface {
 }
 
 func (*CodeableConcept) isExplanationOfBenefitItemLocation() {}
-func (*Address) isExplanationOfBenefitItemLocation()         {}
-func (*Reference) isExplanationOfBenefitItemLocation()       {}
+
+func (*Address) isExplanationOfBenefitItemLocation() {}
+
+func (*Reference) isExplanationOfBenefitItemLocation() {}
 
 // ExplanationOfBenefitAddItemServiced is what ExplanationOfBenefit.addItem.serviced[x] may hold: [Date], *[Period].
 // Nil is absent. Date or dates of service or product delivery.
@@ -2940,7 +2951,8 @@ type ExplanationOfBenefitAddItemServiced interface {
 	isExplanationOfBenefitAddItemServiced()
 }
 
-func (Date) isExplanationOfBenefitAddItemServiced()    {}
+func (Date) isExplanationOfBenefitAddItemServiced() {}
+
 func (*Period) isExplanationOfBenefitAddItemServiced() {}
 
 // ExplanationOfBenefitAddItemLocation is what ExplanationOfBenefit.addItem.location[x] may hold: *[CodeableConcept], *[Address], *[Reference].
@@ -2951,8 +2963,10 @@ type ExplanationOfBenefitAddItemLocation interface {
 }
 
 func (*CodeableConcept) isExplanationOfBenefitAddItemLocation() {}
-func (*Address) isExplanationOfBenefitAddItemLocation()         {}
-func (*Reference) isExplanationOfBenefitAddItemLocation()       {}
+
+func (*Address) isExplanationOfBenefitAddItemLocation() {}
+
+func (*Reference) isExplanationOfBenefitAddItemLocation() {}
 
 // ExplanationOfBenefitBenefitBalanceFinancialAllowed is what ExplanationOfBenefit.benefitBalance.financial.allowed[x] may hold: [UnsignedInt], [String], *[Money].
 // Nil is absent. Benefits allowed.
@@ -2962,8 +2976,10 @@ type ExplanationOfBenefitBenefitBalanceFinancialAllowed interface {
 }
 
 func (UnsignedInt) isExplanationOfBenefitBenefitBalanceFinancialAllowed() {}
-func (String) isExplanationOfBenefitBenefitBalanceFinancialAllowed()      {}
-func (*Money) isExplanationOfBenefitBenefitBalanceFinancialAllowed()      {}
+
+func (String) isExplanationOfBenefitBenefitBalanceFinancialAllowed() {}
+
+func (*Money) isExplanationOfBenefitBenefitBalanceFinancialAllowed() {}
 
 // ExplanationOfBenefitBenefitBalanceFinancialUsed is what ExplanationOfBenefit.benefitBalance.financial.used[x] may hold: [UnsignedInt], *[Money].
 // Nil is absent. Benefits used.
@@ -2973,4 +2989,5 @@ type ExplanationOfBenefitBenefitBalanceFinancialUsed interface {
 }
 
 func (UnsignedInt) isExplanationOfBenefitBenefitBalanceFinancialUsed() {}
-func (*Money) isExplanationOfBenefitBenefitBalanceFinancialUsed()      {}
+
+func (*Money) isExplanationOfBenefitBenefitBalanceFinancialUsed() {}

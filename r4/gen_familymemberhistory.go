@@ -392,8 +392,10 @@ type FamilyMemberHistoryBorn interface {
 }
 
 func (*Period) isFamilyMemberHistoryBorn() {}
-func (Date) isFamilyMemberHistoryBorn()    {}
-func (String) isFamilyMemberHistoryBorn()  {}
+
+func (Date) isFamilyMemberHistoryBorn() {}
+
+func (String) isFamilyMemberHistoryBorn() {}
 
 // FamilyMemberHistoryAge is what FamilyMemberHistory.age[x] may hold: *[Age], *[Range], [String].
 // Nil is absent. (approximate) age.
@@ -402,8 +404,10 @@ type FamilyMemberHistoryAge interface {
 	isFamilyMemberHistoryAge()
 }
 
-func (*Age) isFamilyMemberHistoryAge()   {}
+func (*Age) isFamilyMemberHistoryAge() {}
+
 func (*Range) isFamilyMemberHistoryAge() {}
+
 func (String) isFamilyMemberHistoryAge() {}
 
 // FamilyMemberHistoryDeceased is what FamilyMemberHistory.deceased[x] may hold: [Boolean], *[Age], *[Range], [Date], [String].
@@ -414,10 +418,14 @@ type FamilyMemberHistoryDeceased interface {
 }
 
 func (Boolean) isFamilyMemberHistoryDeceased() {}
-func (*Age) isFamilyMemberHistoryDeceased()    {}
-func (*Range) isFamilyMemberHistoryDeceased()  {}
-func (Date) isFamilyMemberHistoryDeceased()    {}
-func (String) isFamilyMemberHistoryDeceased()  {}
+
+func (*Age) isFamilyMemberHistoryDeceased() {}
+
+func (*Range) isFamilyMemberHistoryDeceased() {}
+
+func (Date) isFamilyMemberHistoryDeceased() {}
+
+func (String) isFamilyMemberHistoryDeceased() {}
 
 // FamilyMemberHistoryConditionOnset is what FamilyMemberHistory.condition.onset[x] may hold: *[Age], *[Range], *[Period], [String].
 // Nil is absent. When condition first manifested.
@@ -426,7 +434,10 @@ type FamilyMemberHistoryConditionOnset interface {
 	isFamilyMemberHistoryConditionOnset()
 }
 
-func (*Age) isFamilyMemberHistoryConditionOnset()    {}
-func (*Range) isFamilyMemberHistoryConditionOnset()  {}
+func (*Age) isFamilyMemberHistoryConditionOnset() {}
+
+func (*Range) isFamilyMemberHistoryConditionOnset() {}
+
 func (*Period) isFamilyMemberHistoryConditionOnset() {}
-func (String) isFamilyMemberHistoryConditionOnset()  {}
+
+func (String) isFamilyMemberHistoryConditionOnset() {}

@@ -358,7 +358,8 @@ type GoalStart interface {
 	isGoalStart()
 }
 
-func (Date) isGoalStart()             {}
+func (Date) isGoalStart() {}
+
 func (*CodeableConcept) isGoalStart() {}
 
 // GoalTargetDetail is what Goal.target.detail[x] may hold: *[Quantity], *[Range], *[CodeableConcept], [String], [Boolean], [Integer], *[Ratio].
@@ -368,13 +369,19 @@ type GoalTargetDetail interface {
 	isGoalTargetDetail()
 }
 
-func (*Quantity) isGoalTargetDetail()        {}
-func (*Range) isGoalTargetDetail()           {}
+func (*Quantity) isGoalTargetDetail() {}
+
+func (*Range) isGoalTargetDetail() {}
+
 func (*CodeableConcept) isGoalTargetDetail() {}
-func (String) isGoalTargetDetail()           {}
-func (Boolean) isGoalTargetDetail()          {}
-func (Integer) isGoalTargetDetail()          {}
-func (*Ratio) isGoalTargetDetail()           {}
+
+func (String) isGoalTargetDetail() {}
+
+func (Boolean) isGoalTargetDetail() {}
+
+func (Integer) isGoalTargetDetail() {}
+
+func (*Ratio) isGoalTargetDetail() {}
 
 // GoalTargetDue is what Goal.target.due[x] may hold: [Date], *[Duration].
 // Nil is absent. Reach goal on or before.
@@ -383,5 +390,6 @@ type GoalTargetDue interface {
 	isGoalTargetDue()
 }
 
-func (Date) isGoalTargetDue()      {}
+func (Date) isGoalTargetDue() {}
+
 func (*Duration) isGoalTargetDue() {}

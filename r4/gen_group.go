@@ -365,7 +365,11 @@ type GroupCharacteristicValue interface {
 }
 
 func (*CodeableConcept) isGroupCharacteristicValue() {}
-func (Boolean) isGroupCharacteristicValue()          {}
-func (*Quantity) isGroupCharacteristicValue()        {}
-func (*Range) isGroupCharacteristicValue()           {}
-func (*Reference) isGroupCharacteristicValue()       {}
+
+func (Boolean) isGroupCharacteristicValue() {}
+
+func (*Quantity) isGroupCharacteristicValue() {}
+
+func (*Range) isGroupCharacteristicValue() {}
+
+func (*Reference) isGroupCharacteristicValue() {}

@@ -252,6 +252,8 @@ type GuidanceResponseModule interface {
 	isGuidanceResponseModule()
 }
 
-func (URI) isGuidanceResponseModule()              {}
-func (Canonical) isGuidanceResponseModule()        {}
+func (URI) isGuidanceResponseModule() {}
+
+func (Canonical) isGuidanceResponseModule() {}
+
 func (*CodeableConcept) isGuidanceResponseModule() {}

@@ -683,7 +683,8 @@ type ImmunizationOccurrence interface {
 }
 
 func (DateTime) isImmunizationOccurrence() {}
-func (String) isImmunizationOccurrence()   {}
+
+func (String) isImmunizationOccurrence() {}
 
 // ImmunizationProtocolAppliedDoseNumber is what Immunization.protocolApplied.doseNumber[x] may hold: [PositiveInt], [String].
 // Nil is absent. Dose number within series.
@@ -693,7 +694,8 @@ type ImmunizationProtocolAppliedDoseNumber interface {
 }
 
 func (PositiveInt) isImmunizationProtocolAppliedDoseNumber() {}
-func (String) isImmunizationProtocolAppliedDoseNumber()      {}
+
+func (String) isImmunizationProtocolAppliedDoseNumber() {}
 
 // ImmunizationProtocolAppliedSeriesDoses is what Immunization.protocolApplied.seriesDoses[x] may hold: [PositiveInt], [String].
 // Nil is absent. Recommended number of doses for immunity.
@@ -703,4 +705,5 @@ type ImmunizationProtocolAppliedSeriesDoses interface {
 }
 
 func (PositiveInt) isImmunizationProtocolAppliedSeriesDoses() {}
-func (String) isImmunizationProtocolAppliedSeriesDoses()      {}
+
+func (String) isImmunizationProtocolAppliedSeriesDoses() {}

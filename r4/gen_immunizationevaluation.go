@@ -225,7 +225,8 @@ type ImmunizationEvaluationDoseNumber interface {
 }
 
 func (PositiveInt) isImmunizationEvaluationDoseNumber() {}
-func (String) isImmunizationEvaluationDoseNumber()      {}
+
+func (String) isImmunizationEvaluationDoseNumber() {}
 
 // ImmunizationEvaluationSeriesDoses is what ImmunizationEvaluation.seriesDoses[x] may hold: [PositiveInt], [String].
 // Nil is absent. Recommended number of doses for immunity.
@@ -235,4 +236,5 @@ type ImmunizationEvaluationSeriesDoses interface {
 }
 
 func (PositiveInt) isImmunizationEvaluationSeriesDoses() {}
-func (String) isImmunizationEvaluationSeriesDoses()      {}
+
+func (String) isImmunizationEvaluationSeriesDoses() {}

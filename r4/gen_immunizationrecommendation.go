@@ -392,7 +392,8 @@ type ImmunizationRecommendationRecommendationDoseNumber interface {
 }
 
 func (PositiveInt) isImmunizationRecommendationRecommendationDoseNumber() {}
-func (String) isImmunizationRecommendationRecommendationDoseNumber()      {}
+
+func (String) isImmunizationRecommendationRecommendationDoseNumber() {}
 
 // ImmunizationRecommendationRecommendationSeriesDoses is what ImmunizationRecommendation.recommendation.seriesDoses[x] may hold: [PositiveInt], [String].
 // Nil is absent. Recommended number of doses for immunity.
@@ -402,4 +403,5 @@ type ImmunizationRecommendationRecommendationSeriesDoses interface {
 }
 
 func (PositiveInt) isImmunizationRecommendationRecommendationSeriesDoses() {}
-func (String) isImmunizationRecommendationRecommendationSeriesDoses()      {}
+
+func (String) isImmunizationRecommendationRecommendationSeriesDoses() {}

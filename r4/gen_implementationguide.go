@@ -1100,7 +1100,8 @@ type ImplementationGuideDefinitionResourceExample interface {
 	isImplementationGuideDefinitionResourceExample()
 }
 
-func (Boolean) isImplementationGuideDefinitionResourceExample()   {}
+func (Boolean) isImplementationGuideDefinitionResourceExample() {}
+
 func (Canonical) isImplementationGuideDefinitionResourceExample() {}
 
 // ImplementationGuideDefinitionPageName is what ImplementationGuide.definition.page.name[x] may hold: [URL], *[Reference].
@@ -1110,7 +1111,8 @@ type ImplementationGuideDefinitionPageName interface {
 	isImplementationGuideDefinitionPageName()
 }
 
-func (URL) isImplementationGuideDefinitionPageName()        {}
+func (URL) isImplementationGuideDefinitionPageName() {}
+
 func (*Reference) isImplementationGuideDefinitionPageName() {}
 
 // ImplementationGuideManifestResourceExample is what ImplementationGuide.manifest.resource.example[x] may hold: [Boolean], [Canonical].
@@ -1120,5 +1122,6 @@ type ImplementationGuideManifestResourceExample interface {
 	isImplementationGuideManifestResourceExample()
 }
 
-func (Boolean) isImplementationGuideManifestResourceExample()   {}
+func (Boolean) isImplementationGuideManifestResourceExample() {}
+
 func (Canonical) isImplementationGuideManifestResourceExample() {}

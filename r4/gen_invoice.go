@@ -484,5 +484,6 @@ type InvoiceLineItemChargeItem interface {
 	isInvoiceLineItemChargeItem()
 }
 
-func (*Reference) isInvoiceLineItemChargeItem()       {}
+func (*Reference) isInvoiceLineItemChargeItem() {}
+
 func (*CodeableConcept) isInvoiceLineItemChargeItem() {}

@@ -339,4 +339,5 @@ type LibrarySubject interface {
 }
 
 func (*CodeableConcept) isLibrarySubject() {}
-func (*Reference) isLibrarySubject()       {}
+
+func (*Reference) isLibrarySubject() {}

@@ -824,4 +824,5 @@ type MeasureSubject interface {
 }
 
 func (*CodeableConcept) isMeasureSubject() {}
-func (*Reference) isMeasureSubject()       {}
+
+func (*Reference) isMeasureSubject() {}

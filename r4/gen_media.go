@@ -295,4 +295,5 @@ type MediaCreated interface {
 }
 
 func (DateTime) isMediaCreated() {}
-func (*Period) isMediaCreated()  {}
+
+func (*Period) isMediaCreated() {}

@@ -330,4 +330,5 @@ type MedicationIngredientItem interface {
 }
 
 func (*CodeableConcept) isMedicationIngredientItem() {}
-func (*Reference) isMedicationIngredientItem()       {}
+
+func (*Reference) isMedicationIngredientItem() {}

@@ -475,7 +475,8 @@ type MedicationAdministrationMedication interface {
 }
 
 func (*CodeableConcept) isMedicationAdministrationMedication() {}
-func (*Reference) isMedicationAdministrationMedication()       {}
+
+func (*Reference) isMedicationAdministrationMedication() {}
 
 // MedicationAdministrationEffective is what MedicationAdministration.effective[x] may hold: [DateTime], *[Period].
 // Nil is absent. Start and end time of administration.
@@ -485,7 +486,8 @@ type MedicationAdministrationEffective interface {
 }
 
 func (DateTime) isMedicationAdministrationEffective() {}
-func (*Period) isMedicationAdministrationEffective()  {}
+
+func (*Period) isMedicationAdministrationEffective() {}
 
 // MedicationAdministrationDosageRate is what MedicationAdministration.dosage.rate[x] may hold: *[Ratio], *[Quantity].
 // Nil is absent. Dose quantity per unit of time.
@@ -494,5 +496,6 @@ type MedicationAdministrationDosageRate interface {
 	isMedicationAdministrationDosageRate()
 }
 
-func (*Ratio) isMedicationAdministrationDosageRate()    {}
+func (*Ratio) isMedicationAdministrationDosageRate() {}
+
 func (*Quantity) isMedicationAdministrationDosageRate() {}

@@ -495,7 +495,8 @@ type MedicationDispenseStatusReason interface {
 }
 
 func (*CodeableConcept) isMedicationDispenseStatusReason() {}
-func (*Reference) isMedicationDispenseStatusReason()       {}
+
+func (*Reference) isMedicationDispenseStatusReason() {}
 
 // MedicationDispenseMedication is what MedicationDispense.medication[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. What medication was supplied.
@@ -505,4 +506,5 @@ type MedicationDispenseMedication interface {
 }
 
 func (*CodeableConcept) isMedicationDispenseMedication() {}
-func (*Reference) isMedicationDispenseMedication()       {}
+
+func (*Reference) isMedicationDispenseMedication() {}

@@ -1541,7 +1541,8 @@ type MedicationKnowledgeIngredientItem interface {
 }
 
 func (*CodeableConcept) isMedicationKnowledgeIngredientItem() {}
-func (*Reference) isMedicationKnowledgeIngredientItem()       {}
+
+func (*Reference) isMedicationKnowledgeIngredientItem() {}
 
 // MedicationKnowledgeAdministrationGuidelinesIndication is what MedicationKnowledge.administrationGuidelines.indication[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. Indication for use that apply to the specific administration guidelines.
@@ -1551,7 +1552,8 @@ type MedicationKnowledgeAdministrationGuidelinesIndication interface {
 }
 
 func (*CodeableConcept) isMedicationKnowledgeAdministrationGuidelinesIndication() {}
-func (*Reference) isMedicationKnowledgeAdministrationGuidelinesIndication()       {}
+
+func (*Reference) isMedicationKnowledgeAdministrationGuidelinesIndication() {}
 
 // MedicationKnowledgeAdministrationGuidelinesPatientCharacteristicsCharacteristic is what MedicationKnowledge.administrationGuidelines.patientCharacteristics.characteristic[x] may hold: *[CodeableConcept], *[Quantity].
 // Nil is absent. Specific characteristic that is relevant to the administration guideline.
@@ -1562,6 +1564,7 @@ type MedicationKnowledgeAdministrationGuidelinesPatientCharacteristicsCharacteri
 
 func (*CodeableConcept) isMedicationKnowledgeAdministrationGuidelinesPatientCharacteristicsCharacteristic() {
 }
+
 func (*Quantity) isMedicationKnowledgeAdministrationGuidelinesPatientCharacteristicsCharacteristic() {
 }
 
@@ -1573,6 +1576,9 @@ type MedicationKnowledgeDrugCharacteristicValue interface {
 }
 
 func (*CodeableConcept) isMedicationKnowledgeDrugCharacteristicValue() {}
-func (String) isMedicationKnowledgeDrugCharacteristicValue()           {}
-func (*Quantity) isMedicationKnowledgeDrugCharacteristicValue()        {}
-func (Base64Binary) isMedicationKnowledgeDrugCharacteristicValue()     {}
+
+func (String) isMedicationKnowledgeDrugCharacteristicValue() {}
+
+func (*Quantity) isMedicationKnowledgeDrugCharacteristicValue() {}
+
+func (Base64Binary) isMedicationKnowledgeDrugCharacteristicValue() {}

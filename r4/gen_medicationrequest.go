@@ -665,7 +665,8 @@ type MedicationRequestReported interface {
 	isMedicationRequestReported()
 }
 
-func (Boolean) isMedicationRequestReported()    {}
+func (Boolean) isMedicationRequestReported() {}
+
 func (*Reference) isMedicationRequestReported() {}
 
 // MedicationRequestMedication is what MedicationRequest.medication[x] may hold: *[CodeableConcept], *[Reference].
@@ -676,7 +677,8 @@ type MedicationRequestMedication interface {
 }
 
 func (*CodeableConcept) isMedicationRequestMedication() {}
-func (*Reference) isMedicationRequestMedication()       {}
+
+func (*Reference) isMedicationRequestMedication() {}
 
 // MedicationRequestSubstitutionAllowed is what MedicationRequest.substitution.allowed[x] may hold: [Boolean], *[CodeableConcept].
 // Nil is absent. Whether substitution is allowed or not.
@@ -685,5 +687,6 @@ type MedicationRequestSubstitutionAllowed interface {
 	isMedicationRequestSubstitutionAllowed()
 }
 
-func (Boolean) isMedicationRequestSubstitutionAllowed()          {}
+func (Boolean) isMedicationRequestSubstitutionAllowed() {}
+
 func (*CodeableConcept) isMedicationRequestSubstitutionAllowed() {}

@@ -267,7 +267,8 @@ type MedicationStatementMedication interface {
 }
 
 func (*CodeableConcept) isMedicationStatementMedication() {}
-func (*Reference) isMedicationStatementMedication()       {}
+
+func (*Reference) isMedicationStatementMedication() {}
 
 // MedicationStatementEffective is what MedicationStatement.effective[x] may hold: [DateTime], *[Period].
 // Nil is absent. The date/time or interval when the medication is/was/will be taken.
@@ -277,4 +278,5 @@ type MedicationStatementEffective interface {
 }
 
 func (DateTime) isMedicationStatementEffective() {}
-func (*Period) isMedicationStatementEffective()  {}
+
+func (*Period) isMedicationStatementEffective() {}

@@ -762,4 +762,5 @@ type MedicinalProductSpecialDesignationIndication interface {
 }
 
 func (*CodeableConcept) isMedicinalProductSpecialDesignationIndication() {}
-func (*Reference) isMedicinalProductSpecialDesignationIndication()       {}
+
+func (*Reference) isMedicinalProductSpecialDesignationIndication() {}

@@ -451,5 +451,6 @@ type MedicinalProductAuthorizationProcedureDate interface {
 	isMedicinalProductAuthorizationProcedureDate()
 }
 
-func (*Period) isMedicinalProductAuthorizationProcedureDate()  {}
+func (*Period) isMedicinalProductAuthorizationProcedureDate() {}
+
 func (DateTime) isMedicinalProductAuthorizationProcedureDate() {}

@@ -259,4 +259,5 @@ type MedicinalProductContraindicationOtherTherapyMedication interface {
 }
 
 func (*CodeableConcept) isMedicinalProductContraindicationOtherTherapyMedication() {}
-func (*Reference) isMedicinalProductContraindicationOtherTherapyMedication()       {}
+
+func (*Reference) isMedicinalProductContraindicationOtherTherapyMedication() {}

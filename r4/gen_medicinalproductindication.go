@@ -276,4 +276,5 @@ type MedicinalProductIndicationOtherTherapyMedication interface {
 }
 
 func (*CodeableConcept) isMedicinalProductIndicationOtherTherapyMedication() {}
-func (*Reference) isMedicinalProductIndicationOtherTherapyMedication()       {}
+
+func (*Reference) isMedicinalProductIndicationOtherTherapyMedication() {}

@@ -242,5 +242,6 @@ type MedicinalProductInteractionInteractantItem interface {
 	isMedicinalProductInteractionInteractantItem()
 }
 
-func (*Reference) isMedicinalProductInteractionInteractantItem()       {}
+func (*Reference) isMedicinalProductInteractionInteractantItem() {}
+
 func (*CodeableConcept) isMedicinalProductInteractionInteractantItem() {}

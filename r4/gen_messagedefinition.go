@@ -405,4 +405,5 @@ type MessageDefinitionEvent interface {
 }
 
 func (*Coding) isMessageDefinitionEvent() {}
-func (URI) isMessageDefinitionEvent()     {}
+
+func (URI) isMessageDefinitionEvent() {}

@@ -460,4 +460,5 @@ type MessageHeaderEvent interface {
 }
 
 func (*Coding) isMessageHeaderEvent() {}
-func (URI) isMessageHeaderEvent()     {}
+
+func (URI) isMessageHeaderEvent() {}

@@ -814,4 +814,5 @@ type NutritionOrderEnteralFormulaAdministrationRate interface {
 }
 
 func (*Quantity) isNutritionOrderEnteralFormulaAdministrationRate() {}
-func (*Ratio) isNutritionOrderEnteralFormulaAdministrationRate()    {}
+
+func (*Ratio) isNutritionOrderEnteralFormulaAdministrationRate() {}

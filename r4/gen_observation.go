@@ -632,9 +632,12 @@ type ObservationEffective interface {
 }
 
 func (DateTime) isObservationEffective() {}
-func (*Period) isObservationEffective()  {}
-func (*Timing) isObservationEffective()  {}
-func (Instant) isObservationEffective()  {}
+
+func (*Period) isObservationEffective() {}
+
+func (*Timing) isObservationEffective() {}
+
+func (Instant) isObservationEffective() {}
 
 // ObservationValue is what Observation.value[x] may hold: *[Quantity], *[CodeableConcept], [String], [Boolean], [Integer], *[Range], *[Ratio], *[SampledData],
 // [Time], [DateTime], *[Period].
@@ -644,17 +647,27 @@ type ObservationValue interface {
 	isObservationValue()
 }
 
-func (*Quantity) isObservationValue()        {}
+func (*Quantity) isObservationValue() {}
+
 func (*CodeableConcept) isObservationValue() {}
-func (String) isObservationValue()           {}
-func (Boolean) isObservationValue()          {}
-func (Integer) isObservationValue()          {}
-func (*Range) isObservationValue()           {}
-func (*Ratio) isObservationValue()           {}
-func (*SampledData) isObservationValue()     {}
-func (Time) isObservationValue()             {}
-func (DateTime) isObservationValue()         {}
-func (*Period) isObservationValue()          {}
+
+func (String) isObservationValue() {}
+
+func (Boolean) isObservationValue() {}
+
+func (Integer) isObservationValue() {}
+
+func (*Range) isObservationValue() {}
+
+func (*Ratio) isObservationValue() {}
+
+func (*SampledData) isObservationValue() {}
+
+func (Time) isObservationValue() {}
+
+func (DateTime) isObservationValue() {}
+
+func (*Period) isObservationValue() {}
 
 // ObservationComponentValue is what Observation.component.value[x] may hold: *[Quantity], *[CodeableConcept], [String], [Boolean], [Integer], *[Range], *[Ratio], *[SampledData],
 // [Time], [DateTime], *[Period].
@@ -664,14 +677,24 @@ type ObservationComponentValue interface {
 	isObservationComponentValue()
 }
 
-func (*Quantity) isObservationComponentValue()        {}
+func (*Quantity) isObservationComponentValue() {}
+
 func (*CodeableConcept) isObservationComponentValue() {}
-func (String) isObservationComponentValue()           {}
-func (Boolean) isObservationComponentValue()          {}
-func (Integer) isObservationComponentValue()          {}
-func (*Range) isObservationComponentValue()           {}
-func (*Ratio) isObservationComponentValue()           {}
-func (*SampledData) isObservationComponentValue()     {}
-func (Time) isObservationComponentValue()             {}
-func (DateTime) isObservationComponentValue()         {}
-func (*Period) isObservationComponentValue()          {}
+
+func (String) isObservationComponentValue() {}
+
+func (Boolean) isObservationComponentValue() {}
+
+func (Integer) isObservationComponentValue() {}
+
+func (*Range) isObservationComponentValue() {}
+
+func (*Ratio) isObservationComponentValue() {}
+
+func (*SampledData) isObservationComponentValue() {}
+
+func (Time) isObservationComponentValue() {}
+
+func (DateTime) isObservationComponentValue() {}
+
+func (*Period) isObservationComponentValue() {}

@@ -371,53 +371,102 @@ type ParametersParameterValue interface {
 	isParametersParameterValue()
 }
 
-func (Base64Binary) isParametersParameterValue()         {}
-func (Boolean) isParametersParameterValue()              {}
-func (Canonical) isParametersParameterValue()            {}
-func (Code) isParametersParameterValue()                 {}
-func (Date) isParametersParameterValue()                 {}
-func (DateTime) isParametersParameterValue()             {}
-func (Decimal) isParametersParameterValue()              {}
-func (ID) isParametersParameterValue()                   {}
-func (Instant) isParametersParameterValue()              {}
-func (Integer) isParametersParameterValue()              {}
-func (Markdown) isParametersParameterValue()             {}
-func (OID) isParametersParameterValue()                  {}
-func (PositiveInt) isParametersParameterValue()          {}
-func (String) isParametersParameterValue()               {}
-func (Time) isParametersParameterValue()                 {}
-func (UnsignedInt) isParametersParameterValue()          {}
-func (URI) isParametersParameterValue()                  {}
-func (URL) isParametersParameterValue()                  {}
-func (UUID) isParametersParameterValue()                 {}
-func (*Address) isParametersParameterValue()             {}
-func (*Age) isParametersParameterValue()                 {}
-func (*Annotation) isParametersParameterValue()          {}
-func (*Attachment) isParametersParameterValue()          {}
-func (*CodeableConcept) isParametersParameterValue()     {}
-func (*Coding) isParametersParameterValue()              {}
-func (*ContactPoint) isParametersParameterValue()        {}
-func (*Count) isParametersParameterValue()               {}
-func (*Distance) isParametersParameterValue()            {}
-func (*Duration) isParametersParameterValue()            {}
-func (*HumanName) isParametersParameterValue()           {}
-func (*Identifier) isParametersParameterValue()          {}
-func (*Money) isParametersParameterValue()               {}
-func (*Period) isParametersParameterValue()              {}
-func (*Quantity) isParametersParameterValue()            {}
-func (*Range) isParametersParameterValue()               {}
-func (*Ratio) isParametersParameterValue()               {}
-func (*Reference) isParametersParameterValue()           {}
-func (*SampledData) isParametersParameterValue()         {}
-func (*Signature) isParametersParameterValue()           {}
-func (*Timing) isParametersParameterValue()              {}
-func (*ContactDetail) isParametersParameterValue()       {}
-func (*Contributor) isParametersParameterValue()         {}
-func (*DataRequirement) isParametersParameterValue()     {}
-func (*Expression) isParametersParameterValue()          {}
+func (Base64Binary) isParametersParameterValue() {}
+
+func (Boolean) isParametersParameterValue() {}
+
+func (Canonical) isParametersParameterValue() {}
+
+func (Code) isParametersParameterValue() {}
+
+func (Date) isParametersParameterValue() {}
+
+func (DateTime) isParametersParameterValue() {}
+
+func (Decimal) isParametersParameterValue() {}
+
+func (ID) isParametersParameterValue() {}
+
+func (Instant) isParametersParameterValue() {}
+
+func (Integer) isParametersParameterValue() {}
+
+func (Markdown) isParametersParameterValue() {}
+
+func (OID) isParametersParameterValue() {}
+
+func (PositiveInt) isParametersParameterValue() {}
+
+func (String) isParametersParameterValue() {}
+
+func (Time) isParametersParameterValue() {}
+
+func (UnsignedInt) isParametersParameterValue() {}
+
+func (URI) isParametersParameterValue() {}
+
+func (URL) isParametersParameterValue() {}
+
+func (UUID) isParametersParameterValue() {}
+
+func (*Address) isParametersParameterValue() {}
+
+func (*Age) isParametersParameterValue() {}
+
+func (*Annotation) isParametersParameterValue() {}
+
+func (*Attachment) isParametersParameterValue() {}
+
+func (*CodeableConcept) isParametersParameterValue() {}
+
+func (*Coding) isParametersParameterValue() {}
+
+func (*ContactPoint) isParametersParameterValue() {}
+
+func (*Count) isParametersParameterValue() {}
+
+func (*Distance) isParametersParameterValue() {}
+
+func (*Duration) isParametersParameterValue() {}
+
+func (*HumanName) isParametersParameterValue() {}
+
+func (*Identifier) isParametersParameterValue() {}
+
+func (*Money) isParametersParameterValue() {}
+
+func (*Period) isParametersParameterValue() {}
+
+func (*Quantity) isParametersParameterValue() {}
+
+func (*Range) isParametersParameterValue() {}
+
+func (*Ratio) isParametersParameterValue() {}
+
+func (*Reference) isParametersParameterValue() {}
+
+func (*SampledData) isParametersParameterValue() {}
+
+func (*Signature) isParametersParameterValue() {}
+
+func (*Timing) isParametersParameterValue() {}
+
+func (*ContactDetail) isParametersParameterValue() {}
+
+func (*Contributor) isParametersParameterValue() {}
+
+func (*DataRequirement) isParametersParameterValue() {}
+
+func (*Expression) isParametersParameterValue() {}
+
 func (*ParameterDefinition) isParametersParameterValue() {}
-func (*RelatedArtifact) isParametersParameterValue()     {}
-func (*TriggerDefinition) isParametersParameterValue()   {}
-func (*UsageContext) isParametersParameterValue()        {}
-func (*Dosage) isParametersParameterValue()              {}
-func (*Meta) isParametersParameterValue()                {}
+
+func (*RelatedArtifact) isParametersParameterValue() {}
+
+func (*TriggerDefinition) isParametersParameterValue() {}
+
+func (*UsageContext) isParametersParameterValue() {}
+
+func (*Dosage) isParametersParameterValue() {}
+
+func (*Meta) isParametersParameterValue() {}

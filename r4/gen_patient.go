@@ -506,7 +506,8 @@ type PatientDeceased interface {
 	isPatientDeceased()
 }
 
-func (Boolean) isPatientDeceased()  {}
+func (Boolean) isPatientDeceased() {}
+
 func (DateTime) isPatientDeceased() {}
 
 // PatientMultipleBirth is what Patient.multipleBirth[x] may hold: [Boolean], [Integer].
@@ -517,4 +518,5 @@ type PatientMultipleBirth interface {
 }
 
 func (Boolean) isPatientMultipleBirth() {}
+
 func (Integer) isPatientMultipleBirth() {}

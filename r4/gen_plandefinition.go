@@ -1109,7 +1109,8 @@ type PlanDefinitionSubject interface {
 }
 
 func (*CodeableConcept) isPlanDefinitionSubject() {}
-func (*Reference) isPlanDefinitionSubject()       {}
+
+func (*Reference) isPlanDefinitionSubject() {}
 
 // PlanDefinitionGoalTargetDetail is what PlanDefinition.goal.target.detail[x] may hold: *[Quantity], *[Range], *[CodeableConcept].
 // Nil is absent. The target value to be achieved.
@@ -1118,8 +1119,10 @@ type PlanDefinitionGoalTargetDetail interface {
 	isPlanDefinitionGoalTargetDetail()
 }
 
-func (*Quantity) isPlanDefinitionGoalTargetDetail()        {}
-func (*Range) isPlanDefinitionGoalTargetDetail()           {}
+func (*Quantity) isPlanDefinitionGoalTargetDetail() {}
+
+func (*Range) isPlanDefinitionGoalTargetDetail() {}
+
 func (*CodeableConcept) isPlanDefinitionGoalTargetDetail() {}
 
 // PlanDefinitionActionSubject is what PlanDefinition.action.subject[x] may hold: *[CodeableConcept], *[Reference].
@@ -1130,7 +1133,8 @@ type PlanDefinitionActionSubject interface {
 }
 
 func (*CodeableConcept) isPlanDefinitionActionSubject() {}
-func (*Reference) isPlanDefinitionActionSubject()       {}
+
+func (*Reference) isPlanDefinitionActionSubject() {}
 
 // PlanDefinitionActionRelatedActionOffset is what PlanDefinition.action.relatedAction.offset[x] may hold: *[Duration], *[Range].
 // Nil is absent. Time offset for the relationship.
@@ -1140,7 +1144,8 @@ type PlanDefinitionActionRelatedActionOffset interface {
 }
 
 func (*Duration) isPlanDefinitionActionRelatedActionOffset() {}
-func (*Range) isPlanDefinitionActionRelatedActionOffset()    {}
+
+func (*Range) isPlanDefinitionActionRelatedActionOffset() {}
 
 // PlanDefinitionActionTiming is what PlanDefinition.action.timing[x] may hold: [DateTime], *[Age], *[Period], *[Duration], *[Range], *[Timing].
 // Nil is absent. When the action should take place.
@@ -1149,12 +1154,17 @@ type PlanDefinitionActionTiming interface {
 	isPlanDefinitionActionTiming()
 }
 
-func (DateTime) isPlanDefinitionActionTiming()  {}
-func (*Age) isPlanDefinitionActionTiming()      {}
-func (*Period) isPlanDefinitionActionTiming()   {}
+func (DateTime) isPlanDefinitionActionTiming() {}
+
+func (*Age) isPlanDefinitionActionTiming() {}
+
+func (*Period) isPlanDefinitionActionTiming() {}
+
 func (*Duration) isPlanDefinitionActionTiming() {}
-func (*Range) isPlanDefinitionActionTiming()    {}
-func (*Timing) isPlanDefinitionActionTiming()   {}
+
+func (*Range) isPlanDefinitionActionTiming() {}
+
+func (*Timing) isPlanDefinitionActionTiming() {}
 
 // PlanDefinitionActionDefinition is what PlanDefinition.action.definition[x] may hold: [Canonical], [URI].
 // Nil is absent. Description of the activity to be performed.
@@ -1164,4 +1174,5 @@ type PlanDefinitionActionDefinition interface {
 }
 
 func (Canonical) isPlanDefinitionActionDefinition() {}
-func (URI) isPlanDefinitionActionDefinition()       {}
+
+func (URI) isPlanDefinitionActionDefinition() {}

@@ -537,7 +537,11 @@ type ProcedurePerformed interface {
 }
 
 func (DateTime) isProcedurePerformed() {}
-func (*Period) isProcedurePerformed()  {}
-func (String) isProcedurePerformed()   {}
-func (*Age) isProcedurePerformed()     {}
-func (*Range) isProcedurePerformed()   {}
+
+func (*Period) isProcedurePerformed() {}
+
+func (String) isProcedurePerformed() {}
+
+func (*Age) isProcedurePerformed() {}
+
+func (*Range) isProcedurePerformed() {}

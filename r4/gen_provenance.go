@@ -367,5 +367,6 @@ type ProvenanceOccurred interface {
 	isProvenanceOccurred()
 }
 
-func (*Period) isProvenanceOccurred()  {}
+func (*Period) isProvenanceOccurred() {}
+
 func (DateTime) isProvenanceOccurred() {}

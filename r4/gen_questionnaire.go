@@ -712,15 +712,24 @@ type QuestionnaireItemEnableWhenAnswer interface {
 	isQuestionnaireItemEnableWhenAnswer()
 }
 
-func (Boolean) isQuestionnaireItemEnableWhenAnswer()    {}
-func (Decimal) isQuestionnaireItemEnableWhenAnswer()    {}
-func (Integer) isQuestionnaireItemEnableWhenAnswer()    {}
-func (Date) isQuestionnaireItemEnableWhenAnswer()       {}
-func (DateTime) isQuestionnaireItemEnableWhenAnswer()   {}
-func (Time) isQuestionnaireItemEnableWhenAnswer()       {}
-func (String) isQuestionnaireItemEnableWhenAnswer()     {}
-func (*Coding) isQuestionnaireItemEnableWhenAnswer()    {}
-func (*Quantity) isQuestionnaireItemEnableWhenAnswer()  {}
+func (Boolean) isQuestionnaireItemEnableWhenAnswer() {}
+
+func (Decimal) isQuestionnaireItemEnableWhenAnswer() {}
+
+func (Integer) isQuestionnaireItemEnableWhenAnswer() {}
+
+func (Date) isQuestionnaireItemEnableWhenAnswer() {}
+
+func (DateTime) isQuestionnaireItemEnableWhenAnswer() {}
+
+func (Time) isQuestionnaireItemEnableWhenAnswer() {}
+
+func (String) isQuestionnaireItemEnableWhenAnswer() {}
+
+func (*Coding) isQuestionnaireItemEnableWhenAnswer() {}
+
+func (*Quantity) isQuestionnaireItemEnableWhenAnswer() {}
+
 func (*Reference) isQuestionnaireItemEnableWhenAnswer() {}
 
 // QuestionnaireItemAnswerOptionValue is what Questionnaire.item.answerOption.value[x] may hold: [Integer], [Date], [Time], [String], *[Coding], *[Reference].
@@ -730,11 +739,16 @@ type QuestionnaireItemAnswerOptionValue interface {
 	isQuestionnaireItemAnswerOptionValue()
 }
 
-func (Integer) isQuestionnaireItemAnswerOptionValue()    {}
-func (Date) isQuestionnaireItemAnswerOptionValue()       {}
-func (Time) isQuestionnaireItemAnswerOptionValue()       {}
-func (String) isQuestionnaireItemAnswerOptionValue()     {}
-func (*Coding) isQuestionnaireItemAnswerOptionValue()    {}
+func (Integer) isQuestionnaireItemAnswerOptionValue() {}
+
+func (Date) isQuestionnaireItemAnswerOptionValue() {}
+
+func (Time) isQuestionnaireItemAnswerOptionValue() {}
+
+func (String) isQuestionnaireItemAnswerOptionValue() {}
+
+func (*Coding) isQuestionnaireItemAnswerOptionValue() {}
+
 func (*Reference) isQuestionnaireItemAnswerOptionValue() {}
 
 // QuestionnaireItemInitialValue is what Questionnaire.item.initial.value[x] may hold: [Boolean], [Decimal], [Integer], [Date], [DateTime], [Time], [String], [URI],
@@ -745,15 +759,26 @@ type QuestionnaireItemInitialValue interface {
 	isQuestionnaireItemInitialValue()
 }
 
-func (Boolean) isQuestionnaireItemInitialValue()     {}
-func (Decimal) isQuestionnaireItemInitialValue()     {}
-func (Integer) isQuestionnaireItemInitialValue()     {}
-func (Date) isQuestionnaireItemInitialValue()        {}
-func (DateTime) isQuestionnaireItemInitialValue()    {}
-func (Time) isQuestionnaireItemInitialValue()        {}
-func (String) isQuestionnaireItemInitialValue()      {}
-func (URI) isQuestionnaireItemInitialValue()         {}
+func (Boolean) isQuestionnaireItemInitialValue() {}
+
+func (Decimal) isQuestionnaireItemInitialValue() {}
+
+func (Integer) isQuestionnaireItemInitialValue() {}
+
+func (Date) isQuestionnaireItemInitialValue() {}
+
+func (DateTime) isQuestionnaireItemInitialValue() {}
+
+func (Time) isQuestionnaireItemInitialValue() {}
+
+func (String) isQuestionnaireItemInitialValue() {}
+
+func (URI) isQuestionnaireItemInitialValue() {}
+
 func (*Attachment) isQuestionnaireItemInitialValue() {}
-func (*Coding) isQuestionnaireItemInitialValue()     {}
-func (*Quantity) isQuestionnaireItemInitialValue()   {}
-func (*Reference) isQuestionnaireItemInitialValue()  {}
+
+func (*Coding) isQuestionnaireItemInitialValue() {}
+
+func (*Quantity) isQuestionnaireItemInitialValue() {}
+
+func (*Reference) isQuestionnaireItemInitialValue() {}

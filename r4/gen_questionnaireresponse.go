@@ -411,15 +411,26 @@ type QuestionnaireResponseItemAnswerValue interface {
 	isQuestionnaireResponseItemAnswerValue()
 }
 
-func (Boolean) isQuestionnaireResponseItemAnswerValue()     {}
-func (Decimal) isQuestionnaireResponseItemAnswerValue()     {}
-func (Integer) isQuestionnaireResponseItemAnswerValue()     {}
-func (Date) isQuestionnaireResponseItemAnswerValue()        {}
-func (DateTime) isQuestionnaireResponseItemAnswerValue()    {}
-func (Time) isQuestionnaireResponseItemAnswerValue()        {}
-func (String) isQuestionnaireResponseItemAnswerValue()      {}
-func (URI) isQuestionnaireResponseItemAnswerValue()         {}
+func (Boolean) isQuestionnaireResponseItemAnswerValue() {}
+
+func (Decimal) isQuestionnaireResponseItemAnswerValue() {}
+
+func (Integer) isQuestionnaireResponseItemAnswerValue() {}
+
+func (Date) isQuestionnaireResponseItemAnswerValue() {}
+
+func (DateTime) isQuestionnaireResponseItemAnswerValue() {}
+
+func (Time) isQuestionnaireResponseItemAnswerValue() {}
+
+func (String) isQuestionnaireResponseItemAnswerValue() {}
+
+func (URI) isQuestionnaireResponseItemAnswerValue() {}
+
 func (*Attachment) isQuestionnaireResponseItemAnswerValue() {}
-func (*Coding) isQuestionnaireResponseItemAnswerValue()     {}
-func (*Quantity) isQuestionnaireResponseItemAnswerValue()   {}
-func (*Reference) isQuestionnaireResponseItemAnswerValue()  {}
+
+func (*Coding) isQuestionnaireResponseItemAnswerValue() {}
+
+func (*Quantity) isQuestionnaireResponseItemAnswerValue() {}
+
+func (*Reference) isQuestionnaireResponseItemAnswerValue() {}

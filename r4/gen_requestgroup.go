@@ -610,7 +610,8 @@ type RequestGroupActionRelatedActionOffset interface {
 }
 
 func (*Duration) isRequestGroupActionRelatedActionOffset() {}
-func (*Range) isRequestGroupActionRelatedActionOffset()    {}
+
+func (*Range) isRequestGroupActionRelatedActionOffset() {}
 
 // RequestGroupActionTiming is what RequestGroup.action.timing[x] may hold: [DateTime], *[Age], *[Period], *[Duration], *[Range], *[Timing].
 // Nil is absent. When the action should take place.
@@ -619,9 +620,14 @@ type RequestGroupActionTiming interface {
 	isRequestGroupActionTiming()
 }
 
-func (DateTime) isRequestGroupActionTiming()  {}
-func (*Age) isRequestGroupActionTiming()      {}
-func (*Period) isRequestGroupActionTiming()   {}
+func (DateTime) isRequestGroupActionTiming() {}
+
+func (*Age) isRequestGroupActionTiming() {}
+
+func (*Period) isRequestGroupActionTiming() {}
+
 func (*Duration) isRequestGroupActionTiming() {}
-func (*Range) isRequestGroupActionTiming()    {}
-func (*Timing) isRequestGroupActionTiming()   {}
+
+func (*Range) isRequestGroupActionTiming() {}
+
+func (*Timing) isRequestGroupActionTiming() {}

@@ -357,4 +357,5 @@ type ResearchDefinitionSubject interface {
 }
 
 func (*CodeableConcept) isResearchDefinitionSubject() {}
-func (*Reference) isResearchDefinitionSubject()       {}
+
+func (*Reference) isResearchDefinitionSubject() {}

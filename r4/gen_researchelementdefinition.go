@@ -516,7 +516,8 @@ type ResearchElementDefinitionSubject interface {
 }
 
 func (*CodeableConcept) isResearchElementDefinitionSubject() {}
-func (*Reference) isResearchElementDefinitionSubject()       {}
+
+func (*Reference) isResearchElementDefinitionSubject() {}
 
 // ResearchElementDefinitionCharacteristicDefinition is what ResearchElementDefinition.characteristic.definition[x] may hold: *[CodeableConcept], [Canonical], *[Expression], *[DataRequirement].
 // Nil is absent. What code or expression defines members?.
@@ -526,8 +527,11 @@ type ResearchElementDefinitionCharacteristicDefinition interface {
 }
 
 func (*CodeableConcept) isResearchElementDefinitionCharacteristicDefinition() {}
-func (Canonical) isResearchElementDefinitionCharacteristicDefinition()        {}
-func (*Expression) isResearchElementDefinitionCharacteristicDefinition()      {}
+
+func (Canonical) isResearchElementDefinitionCharacteristicDefinition() {}
+
+func (*Expression) isResearchElementDefinitionCharacteristicDefinition() {}
+
 func (*DataRequirement) isResearchElementDefinitionCharacteristicDefinition() {}
 
 // ResearchElementDefinitionCharacteristicStudyEffective is what ResearchElementDefinition.characteristic.studyEffective[x] may hold: [DateTime], *[Period], *[Duration], *[Timing].
@@ -537,10 +541,13 @@ type ResearchElementDefinitionCharacteristicStudyEffective interface {
 	isResearchElementDefinitionCharacteristicStudyEffective()
 }
 
-func (DateTime) isResearchElementDefinitionCharacteristicStudyEffective()  {}
-func (*Period) isResearchElementDefinitionCharacteristicStudyEffective()   {}
+func (DateTime) isResearchElementDefinitionCharacteristicStudyEffective() {}
+
+func (*Period) isResearchElementDefinitionCharacteristicStudyEffective() {}
+
 func (*Duration) isResearchElementDefinitionCharacteristicStudyEffective() {}
-func (*Timing) isResearchElementDefinitionCharacteristicStudyEffective()   {}
+
+func (*Timing) isResearchElementDefinitionCharacteristicStudyEffective() {}
 
 // ResearchElementDefinitionCharacteristicParticipantEffective is what ResearchElementDefinition.characteristic.participantEffective[x] may hold: [DateTime], *[Period], *[Duration], *[Timing].
 // Nil is absent. What time period do participants cover.
@@ -549,7 +556,10 @@ type ResearchElementDefinitionCharacteristicParticipantEffective interface {
 	isResearchElementDefinitionCharacteristicParticipantEffective()
 }
 
-func (DateTime) isResearchElementDefinitionCharacteristicParticipantEffective()  {}
-func (*Period) isResearchElementDefinitionCharacteristicParticipantEffective()   {}
+func (DateTime) isResearchElementDefinitionCharacteristicParticipantEffective() {}
+
+func (*Period) isResearchElementDefinitionCharacteristicParticipantEffective() {}
+
 func (*Duration) isResearchElementDefinitionCharacteristicParticipantEffective() {}
-func (*Timing) isResearchElementDefinitionCharacteristicParticipantEffective()   {}
+
+func (*Timing) isResearchElementDefinitionCharacteristicParticipantEffective() {}

@@ -377,7 +377,8 @@ type RiskAssessmentOccurrence interface {
 }
 
 func (DateTime) isRiskAssessmentOccurrence() {}
-func (*Period) isRiskAssessmentOccurrence()  {}
+
+func (*Period) isRiskAssessmentOccurrence() {}
 
 // RiskAssessmentPredictionProbability is what RiskAssessment.prediction.probability[x] may hold: [Decimal], *[Range].
 // Nil is absent. Likelihood of specified outcome.
@@ -387,7 +388,8 @@ type RiskAssessmentPredictionProbability interface {
 }
 
 func (Decimal) isRiskAssessmentPredictionProbability() {}
-func (*Range) isRiskAssessmentPredictionProbability()  {}
+
+func (*Range) isRiskAssessmentPredictionProbability() {}
 
 // RiskAssessmentPredictionWhen is what RiskAssessment.prediction.when[x] may hold: *[Period], *[Range].
 // Nil is absent. Timeframe or age range.
@@ -397,4 +399,5 @@ type RiskAssessmentPredictionWhen interface {
 }
 
 func (*Period) isRiskAssessmentPredictionWhen() {}
-func (*Range) isRiskAssessmentPredictionWhen()  {}
+
+func (*Range) isRiskAssessmentPredictionWhen() {}

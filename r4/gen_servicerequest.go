@@ -401,8 +401,10 @@ type ServiceRequestQuantity interface {
 }
 
 func (*Quantity) isServiceRequestQuantity() {}
-func (*Ratio) isServiceRequestQuantity()    {}
-func (*Range) isServiceRequestQuantity()    {}
+
+func (*Ratio) isServiceRequestQuantity() {}
+
+func (*Range) isServiceRequestQuantity() {}
 
 // ServiceRequestOccurrence is what ServiceRequest.occurrence[x] may hold: [DateTime], *[Period], *[Timing].
 // Nil is absent. When service should occur.
@@ -412,8 +414,10 @@ type ServiceRequestOccurrence interface {
 }
 
 func (DateTime) isServiceRequestOccurrence() {}
-func (*Period) isServiceRequestOccurrence()  {}
-func (*Timing) isServiceRequestOccurrence()  {}
+
+func (*Period) isServiceRequestOccurrence() {}
+
+func (*Timing) isServiceRequestOccurrence() {}
 
 // ServiceRequestAsNeeded is what ServiceRequest.asNeeded[x] may hold: [Boolean], *[CodeableConcept].
 // Nil is absent. Preconditions for service.
@@ -422,5 +426,6 @@ type ServiceRequestAsNeeded interface {
 	isServiceRequestAsNeeded()
 }
 
-func (Boolean) isServiceRequestAsNeeded()          {}
+func (Boolean) isServiceRequestAsNeeded() {}
+
 func (*CodeableConcept) isServiceRequestAsNeeded() {}

@@ -549,7 +549,8 @@ type SpecimenCollectionCollected interface {
 }
 
 func (DateTime) isSpecimenCollectionCollected() {}
-func (*Period) isSpecimenCollectionCollected()  {}
+
+func (*Period) isSpecimenCollectionCollected() {}
 
 // SpecimenCollectionFastingStatus is what Specimen.collection.fastingStatus[x] may hold: *[CodeableConcept], *[Duration].
 // Nil is absent. Whether or how long patient abstained from food and/or drink.
@@ -559,7 +560,8 @@ type SpecimenCollectionFastingStatus interface {
 }
 
 func (*CodeableConcept) isSpecimenCollectionFastingStatus() {}
-func (*Duration) isSpecimenCollectionFastingStatus()        {}
+
+func (*Duration) isSpecimenCollectionFastingStatus() {}
 
 // SpecimenProcessingTime is what Specimen.processing.time[x] may hold: [DateTime], *[Period].
 // Nil is absent. Date and time of specimen processing.
@@ -569,7 +571,8 @@ type SpecimenProcessingTime interface {
 }
 
 func (DateTime) isSpecimenProcessingTime() {}
-func (*Period) isSpecimenProcessingTime()  {}
+
+func (*Period) isSpecimenProcessingTime() {}
 
 // SpecimenContainerAdditive is what Specimen.container.additive[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. Additive associated with container.
@@ -579,4 +582,5 @@ type SpecimenContainerAdditive interface {
 }
 
 func (*CodeableConcept) isSpecimenContainerAdditive() {}
-func (*Reference) isSpecimenContainerAdditive()       {}
+
+func (*Reference) isSpecimenContainerAdditive() {}

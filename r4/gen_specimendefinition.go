@@ -567,7 +567,8 @@ type SpecimenDefinitionTypeTestedContainerMinimumVolume interface {
 }
 
 func (*Quantity) isSpecimenDefinitionTypeTestedContainerMinimumVolume() {}
-func (String) isSpecimenDefinitionTypeTestedContainerMinimumVolume()    {}
+
+func (String) isSpecimenDefinitionTypeTestedContainerMinimumVolume() {}
 
 // SpecimenDefinitionTypeTestedContainerAdditiveAdditive is what SpecimenDefinition.typeTested.container.additive.additive[x] may hold: *[CodeableConcept], *[Reference].
 // Nil is absent. Additive associated with container.
@@ -577,4 +578,5 @@ type SpecimenDefinitionTypeTestedContainerAdditiveAdditive interface {
 }
 
 func (*CodeableConcept) isSpecimenDefinitionTypeTestedContainerAdditiveAdditive() {}
-func (*Reference) isSpecimenDefinitionTypeTestedContainerAdditiveAdditive()       {}
+
+func (*Reference) isSpecimenDefinitionTypeTestedContainerAdditiveAdditive() {}

@@ -1135,56 +1135,105 @@ type StructureMapGroupRuleSourceDefaultValue interface {
 	isStructureMapGroupRuleSourceDefaultValue()
 }
 
-func (Base64Binary) isStructureMapGroupRuleSourceDefaultValue()         {}
-func (Boolean) isStructureMapGroupRuleSourceDefaultValue()              {}
-func (Canonical) isStructureMapGroupRuleSourceDefaultValue()            {}
-func (Code) isStructureMapGroupRuleSourceDefaultValue()                 {}
-func (Date) isStructureMapGroupRuleSourceDefaultValue()                 {}
-func (DateTime) isStructureMapGroupRuleSourceDefaultValue()             {}
-func (Decimal) isStructureMapGroupRuleSourceDefaultValue()              {}
-func (ID) isStructureMapGroupRuleSourceDefaultValue()                   {}
-func (Instant) isStructureMapGroupRuleSourceDefaultValue()              {}
-func (Integer) isStructureMapGroupRuleSourceDefaultValue()              {}
-func (Markdown) isStructureMapGroupRuleSourceDefaultValue()             {}
-func (OID) isStructureMapGroupRuleSourceDefaultValue()                  {}
-func (PositiveInt) isStructureMapGroupRuleSourceDefaultValue()          {}
-func (String) isStructureMapGroupRuleSourceDefaultValue()               {}
-func (Time) isStructureMapGroupRuleSourceDefaultValue()                 {}
-func (UnsignedInt) isStructureMapGroupRuleSourceDefaultValue()          {}
-func (URI) isStructureMapGroupRuleSourceDefaultValue()                  {}
-func (URL) isStructureMapGroupRuleSourceDefaultValue()                  {}
-func (UUID) isStructureMapGroupRuleSourceDefaultValue()                 {}
-func (*Address) isStructureMapGroupRuleSourceDefaultValue()             {}
-func (*Age) isStructureMapGroupRuleSourceDefaultValue()                 {}
-func (*Annotation) isStructureMapGroupRuleSourceDefaultValue()          {}
-func (*Attachment) isStructureMapGroupRuleSourceDefaultValue()          {}
-func (*CodeableConcept) isStructureMapGroupRuleSourceDefaultValue()     {}
-func (*Coding) isStructureMapGroupRuleSourceDefaultValue()              {}
-func (*ContactPoint) isStructureMapGroupRuleSourceDefaultValue()        {}
-func (*Count) isStructureMapGroupRuleSourceDefaultValue()               {}
-func (*Distance) isStructureMapGroupRuleSourceDefaultValue()            {}
-func (*Duration) isStructureMapGroupRuleSourceDefaultValue()            {}
-func (*HumanName) isStructureMapGroupRuleSourceDefaultValue()           {}
-func (*Identifier) isStructureMapGroupRuleSourceDefaultValue()          {}
-func (*Money) isStructureMapGroupRuleSourceDefaultValue()               {}
-func (*Period) isStructureMapGroupRuleSourceDefaultValue()              {}
-func (*Quantity) isStructureMapGroupRuleSourceDefaultValue()            {}
-func (*Range) isStructureMapGroupRuleSourceDefaultValue()               {}
-func (*Ratio) isStructureMapGroupRuleSourceDefaultValue()               {}
-func (*Reference) isStructureMapGroupRuleSourceDefaultValue()           {}
-func (*SampledData) isStructureMapGroupRuleSourceDefaultValue()         {}
-func (*Signature) isStructureMapGroupRuleSourceDefaultValue()           {}
-func (*Timing) isStructureMapGroupRuleSourceDefaultValue()              {}
-func (*ContactDetail) isStructureMapGroupRuleSourceDefaultValue()       {}
-func (*Contributor) isStructureMapGroupRuleSourceDefaultValue()         {}
-func (*DataRequirement) isStructureMapGroupRuleSourceDefaultValue()     {}
-func (*Expression) isStructureMapGroupRuleSourceDefaultValue()          {}
+func (Base64Binary) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (Boolean) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (Canonical) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (Code) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (Date) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (DateTime) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (Decimal) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (ID) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (Instant) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (Integer) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (Markdown) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (OID) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (PositiveInt) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (String) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (Time) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (UnsignedInt) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (URI) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (URL) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (UUID) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Address) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Age) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Annotation) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Attachment) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*CodeableConcept) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Coding) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*ContactPoint) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Count) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Distance) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Duration) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*HumanName) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Identifier) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Money) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Period) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Quantity) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Range) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Ratio) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Reference) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*SampledData) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Signature) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Timing) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*ContactDetail) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Contributor) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*DataRequirement) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Expression) isStructureMapGroupRuleSourceDefaultValue() {}
+
 func (*ParameterDefinition) isStructureMapGroupRuleSourceDefaultValue() {}
-func (*RelatedArtifact) isStructureMapGroupRuleSourceDefaultValue()     {}
-func (*TriggerDefinition) isStructureMapGroupRuleSourceDefaultValue()   {}
-func (*UsageContext) isStructureMapGroupRuleSourceDefaultValue()        {}
-func (*Dosage) isStructureMapGroupRuleSourceDefaultValue()              {}
-func (*Meta) isStructureMapGroupRuleSourceDefaultValue()                {}
+
+func (*RelatedArtifact) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*TriggerDefinition) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*UsageContext) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Dosage) isStructureMapGroupRuleSourceDefaultValue() {}
+
+func (*Meta) isStructureMapGroupRuleSourceDefaultValue() {}
 
 // StructureMapGroupRuleTargetParameterValue is what StructureMap.group.rule.target.parameter.value[x] may hold: [ID], [String], [Boolean], [Integer], [Decimal].
 // Nil is absent. Parameter value - variable or literal.
@@ -1193,8 +1242,12 @@ type StructureMapGroupRuleTargetParameterValue interface {
 	isStructureMapGroupRuleTargetParameterValue()
 }
 
-func (ID) isStructureMapGroupRuleTargetParameterValue()      {}
-func (String) isStructureMapGroupRuleTargetParameterValue()  {}
+func (ID) isStructureMapGroupRuleTargetParameterValue() {}
+
+func (String) isStructureMapGroupRuleTargetParameterValue() {}
+
 func (Boolean) isStructureMapGroupRuleTargetParameterValue() {}
+
 func (Integer) isStructureMapGroupRuleTargetParameterValue() {}
+
 func (Decimal) isStructureMapGroupRuleTargetParameterValue() {}

@@ -320,4 +320,5 @@ type SubstanceIngredientSubstance interface {
 }
 
 func (*CodeableConcept) isSubstanceIngredientSubstance() {}
-func (*Reference) isSubstanceIngredientSubstance()       {}
+
+func (*Reference) isSubstanceIngredientSubstance() {}

@@ -558,5 +558,7 @@ type SubstanceReferenceInformationTargetAmount interface {
 }
 
 func (*Quantity) isSubstanceReferenceInformationTargetAmount() {}
-func (*Range) isSubstanceReferenceInformationTargetAmount()    {}
-func (String) isSubstanceReferenceInformationTargetAmount()    {}
+
+func (*Range) isSubstanceReferenceInformationTargetAmount() {}
+
+func (String) isSubstanceReferenceInformationTargetAmount() {}

@@ -1359,7 +1359,8 @@ type SubstanceSpecificationMoietyAmount interface {
 }
 
 func (*Quantity) isSubstanceSpecificationMoietyAmount() {}
-func (String) isSubstanceSpecificationMoietyAmount()    {}
+
+func (String) isSubstanceSpecificationMoietyAmount() {}
 
 // SubstanceSpecificationPropertyDefiningSubstance is what SubstanceSpecification.property.definingSubstance[x] may hold: *[Reference], *[CodeableConcept].
 // Nil is absent. A substance upon which a defining property depends (e.g. for solubility: in water, in alcohol).
@@ -1368,7 +1369,8 @@ type SubstanceSpecificationPropertyDefiningSubstance interface {
 	isSubstanceSpecificationPropertyDefiningSubstance()
 }
 
-func (*Reference) isSubstanceSpecificationPropertyDefiningSubstance()       {}
+func (*Reference) isSubstanceSpecificationPropertyDefiningSubstance() {}
+
 func (*CodeableConcept) isSubstanceSpecificationPropertyDefiningSubstance() {}
 
 // SubstanceSpecificationPropertyAmount is what SubstanceSpecification.property.amount[x] may hold: *[Quantity], [String].
@@ -1379,7 +1381,8 @@ type SubstanceSpecificationPropertyAmount interface {
 }
 
 func (*Quantity) isSubstanceSpecificationPropertyAmount() {}
-func (String) isSubstanceSpecificationPropertyAmount()    {}
+
+func (String) isSubstanceSpecificationPropertyAmount() {}
 
 // SubstanceSpecificationRelationshipSubstance is what SubstanceSpecification.relationship.substance[x] may hold: *[Reference], *[CodeableConcept].
 // Nil is absent. A pointer to another substance, as a resource or just a representational code.
@@ -1388,7 +1391,8 @@ type SubstanceSpecificationRelationshipSubstance interface {
 	isSubstanceSpecificationRelationshipSubstance()
 }
 
-func (*Reference) isSubstanceSpecificationRelationshipSubstance()       {}
+func (*Reference) isSubstanceSpecificationRelationshipSubstance() {}
+
 func (*CodeableConcept) isSubstanceSpecificationRelationshipSubstance() {}
 
 // SubstanceSpecificationRelationshipAmount is what SubstanceSpecification.relationship.amount[x] may hold: *[Quantity], *[Range], *[Ratio], [String].
@@ -1399,6 +1403,9 @@ type SubstanceSpecificationRelationshipAmount interface {
 }
 
 func (*Quantity) isSubstanceSpecificationRelationshipAmount() {}
-func (*Range) isSubstanceSpecificationRelationshipAmount()    {}
-func (*Ratio) isSubstanceSpecificationRelationshipAmount()    {}
-func (String) isSubstanceSpecificationRelationshipAmount()    {}
+
+func (*Range) isSubstanceSpecificationRelationshipAmount() {}
+
+func (*Ratio) isSubstanceSpecificationRelationshipAmount() {}
+
+func (String) isSubstanceSpecificationRelationshipAmount() {}

@@ -295,7 +295,8 @@ type SupplyDeliverySuppliedItemItem interface {
 }
 
 func (*CodeableConcept) isSupplyDeliverySuppliedItemItem() {}
-func (*Reference) isSupplyDeliverySuppliedItemItem()       {}
+
+func (*Reference) isSupplyDeliverySuppliedItemItem() {}
 
 // SupplyDeliveryOccurrence is what SupplyDelivery.occurrence[x] may hold: [DateTime], *[Period], *[Timing].
 // Nil is absent. When event occurred.
@@ -305,5 +306,7 @@ type SupplyDeliveryOccurrence interface {
 }
 
 func (DateTime) isSupplyDeliveryOccurrence() {}
-func (*Period) isSupplyDeliveryOccurrence()  {}
-func (*Timing) isSupplyDeliveryOccurrence()  {}
+
+func (*Period) isSupplyDeliveryOccurrence() {}
+
+func (*Timing) isSupplyDeliveryOccurrence() {}

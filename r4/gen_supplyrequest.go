@@ -334,7 +334,8 @@ type SupplyRequestItem interface {
 }
 
 func (*CodeableConcept) isSupplyRequestItem() {}
-func (*Reference) isSupplyRequestItem()       {}
+
+func (*Reference) isSupplyRequestItem() {}
 
 // SupplyRequestParameterValue is what SupplyRequest.parameter.value[x] may hold: *[CodeableConcept], *[Quantity], *[Range], [Boolean].
 // Nil is absent. Value of detail.
@@ -344,9 +345,12 @@ type SupplyRequestParameterValue interface {
 }
 
 func (*CodeableConcept) isSupplyRequestParameterValue() {}
-func (*Quantity) isSupplyRequestParameterValue()        {}
-func (*Range) isSupplyRequestParameterValue()           {}
-func (Boolean) isSupplyRequestParameterValue()          {}
+
+func (*Quantity) isSupplyRequestParameterValue() {}
+
+func (*Range) isSupplyRequestParameterValue() {}
+
+func (Boolean) isSupplyRequestParameterValue() {}
 
 // SupplyRequestOccurrence is what SupplyRequest.occurrence[x] may hold: [DateTime], *[Period], *[Timing].
 // Nil is absent. When the request should be fulfilled.
@@ -356,5 +360,7 @@ type SupplyRequestOccurrence interface {
 }
 
 func (DateTime) isSupplyRequestOccurrence() {}
-func (*Period) isSupplyRequestOccurrence()  {}
-func (*Timing) isSupplyRequestOccurrence()  {}
+
+func (*Period) isSupplyRequestOccurrence() {}
+
+func (*Timing) isSupplyRequestOccurrence() {}

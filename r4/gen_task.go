@@ -1002,56 +1002,105 @@ type TaskInputValue interface {
 	isTaskInputValue()
 }
 
-func (Base64Binary) isTaskInputValue()         {}
-func (Boolean) isTaskInputValue()              {}
-func (Canonical) isTaskInputValue()            {}
-func (Code) isTaskInputValue()                 {}
-func (Date) isTaskInputValue()                 {}
-func (DateTime) isTaskInputValue()             {}
-func (Decimal) isTaskInputValue()              {}
-func (ID) isTaskInputValue()                   {}
-func (Instant) isTaskInputValue()              {}
-func (Integer) isTaskInputValue()              {}
-func (Markdown) isTaskInputValue()             {}
-func (OID) isTaskInputValue()                  {}
-func (PositiveInt) isTaskInputValue()          {}
-func (String) isTaskInputValue()               {}
-func (Time) isTaskInputValue()                 {}
-func (UnsignedInt) isTaskInputValue()          {}
-func (URI) isTaskInputValue()                  {}
-func (URL) isTaskInputValue()                  {}
-func (UUID) isTaskInputValue()                 {}
-func (*Address) isTaskInputValue()             {}
-func (*Age) isTaskInputValue()                 {}
-func (*Annotation) isTaskInputValue()          {}
-func (*Attachment) isTaskInputValue()          {}
-func (*CodeableConcept) isTaskInputValue()     {}
-func (*Coding) isTaskInputValue()              {}
-func (*ContactPoint) isTaskInputValue()        {}
-func (*Count) isTaskInputValue()               {}
-func (*Distance) isTaskInputValue()            {}
-func (*Duration) isTaskInputValue()            {}
-func (*HumanName) isTaskInputValue()           {}
-func (*Identifier) isTaskInputValue()          {}
-func (*Money) isTaskInputValue()               {}
-func (*Period) isTaskInputValue()              {}
-func (*Quantity) isTaskInputValue()            {}
-func (*Range) isTaskInputValue()               {}
-func (*Ratio) isTaskInputValue()               {}
-func (*Reference) isTaskInputValue()           {}
-func (*SampledData) isTaskInputValue()         {}
-func (*Signature) isTaskInputValue()           {}
-func (*Timing) isTaskInputValue()              {}
-func (*ContactDetail) isTaskInputValue()       {}
-func (*Contributor) isTaskInputValue()         {}
-func (*DataRequirement) isTaskInputValue()     {}
-func (*Expression) isTaskInputValue()          {}
+func (Base64Binary) isTaskInputValue() {}
+
+func (Boolean) isTaskInputValue() {}
+
+func (Canonical) isTaskInputValue() {}
+
+func (Code) isTaskInputValue() {}
+
+func (Date) isTaskInputValue() {}
+
+func (DateTime) isTaskInputValue() {}
+
+func (Decimal) isTaskInputValue() {}
+
+func (ID) isTaskInputValue() {}
+
+func (Instant) isTaskInputValue() {}
+
+func (Integer) isTaskInputValue() {}
+
+func (Markdown) isTaskInputValue() {}
+
+func (OID) isTaskInputValue() {}
+
+func (PositiveInt) isTaskInputValue() {}
+
+func (String) isTaskInputValue() {}
+
+func (Time) isTaskInputValue() {}
+
+func (UnsignedInt) isTaskInputValue() {}
+
+func (URI) isTaskInputValue() {}
+
+func (URL) isTaskInputValue() {}
+
+func (UUID) isTaskInputValue() {}
+
+func (*Address) isTaskInputValue() {}
+
+func (*Age) isTaskInputValue() {}
+
+func (*Annotation) isTaskInputValue() {}
+
+func (*Attachment) isTaskInputValue() {}
+
+func (*CodeableConcept) isTaskInputValue() {}
+
+func (*Coding) isTaskInputValue() {}
+
+func (*ContactPoint) isTaskInputValue() {}
+
+func (*Count) isTaskInputValue() {}
+
+func (*Distance) isTaskInputValue() {}
+
+func (*Duration) isTaskInputValue() {}
+
+func (*HumanName) isTaskInputValue() {}
+
+func (*Identifier) isTaskInputValue() {}
+
+func (*Money) isTaskInputValue() {}
+
+func (*Period) isTaskInputValue() {}
+
+func (*Quantity) isTaskInputValue() {}
+
+func (*Range) isTaskInputValue() {}
+
+func (*Ratio) isTaskInputValue() {}
+
+func (*Reference) isTaskInputValue() {}
+
+func (*SampledData) isTaskInputValue() {}
+
+func (*Signature) isTaskInputValue() {}
+
+func (*Timing) isTaskInputValue() {}
+
+func (*ContactDetail) isTaskInputValue() {}
+
+func (*Contributor) isTaskInputValue() {}
+
+func (*DataRequirement) isTaskInputValue() {}
+
+func (*Expression) isTaskInputValue() {}
+
 func (*ParameterDefinition) isTaskInputValue() {}
-func (*RelatedArtifact) isTaskInputValue()     {}
-func (*TriggerDefinition) isTaskInputValue()   {}
-func (*UsageContext) isTaskInputValue()        {}
-func (*Dosage) isTaskInputValue()              {}
-func (*Meta) isTaskInputValue()                {}
+
+func (*RelatedArtifact) isTaskInputValue() {}
+
+func (*TriggerDefinition) isTaskInputValue() {}
+
+func (*UsageContext) isTaskInputValue() {}
+
+func (*Dosage) isTaskInputValue() {}
+
+func (*Meta) isTaskInputValue() {}
 
 // TaskOutputValue is what Task.output.value[x] may hold: [Base64Binary], [Boolean], [Canonical], [Code], [Date], [DateTime], [Decimal], [ID],
 // [Instant], [Integer], [Markdown], [OID], [PositiveInt], [String], [Time], [UnsignedInt],
@@ -1066,53 +1115,102 @@ type TaskOutputValue interface {
 	isTaskOutputValue()
 }
 
-func (Base64Binary) isTaskOutputValue()         {}
-func (Boolean) isTaskOutputValue()              {}
-func (Canonical) isTaskOutputValue()            {}
-func (Code) isTaskOutputValue()                 {}
-func (Date) isTaskOutputValue()                 {}
-func (DateTime) isTaskOutputValue()             {}
-func (Decimal) isTaskOutputValue()              {}
-func (ID) isTaskOutputValue()                   {}
-func (Instant) isTaskOutputValue()              {}
-func (Integer) isTaskOutputValue()              {}
-func (Markdown) isTaskOutputValue()             {}
-func (OID) isTaskOutputValue()                  {}
-func (PositiveInt) isTaskOutputValue()          {}
-func (String) isTaskOutputValue()               {}
-func (Time) isTaskOutputValue()                 {}
-func (UnsignedInt) isTaskOutputValue()          {}
-func (URI) isTaskOutputValue()                  {}
-func (URL) isTaskOutputValue()                  {}
-func (UUID) isTaskOutputValue()                 {}
-func (*Address) isTaskOutputValue()             {}
-func (*Age) isTaskOutputValue()                 {}
-func (*Annotation) isTaskOutputValue()          {}
-func (*Attachment) isTaskOutputValue()          {}
-func (*CodeableConcept) isTaskOutputValue()     {}
-func (*Coding) isTaskOutputValue()              {}
-func (*ContactPoint) isTaskOutputValue()        {}
-func (*Count) isTaskOutputValue()               {}
-func (*Distance) isTaskOutputValue()            {}
-func (*Duration) isTaskOutputValue()            {}
-func (*HumanName) isTaskOutputValue()           {}
-func (*Identifier) isTaskOutputValue()          {}
-func (*Money) isTaskOutputValue()               {}
-func (*Period) isTaskOutputValue()              {}
-func (*Quantity) isTaskOutputValue()            {}
-func (*Range) isTaskOutputValue()               {}
-func (*Ratio) isTaskOutputValue()               {}
-func (*Reference) isTaskOutputValue()           {}
-func (*SampledData) isTaskOutputValue()         {}
-func (*Signature) isTaskOutputValue()           {}
-func (*Timing) isTaskOutputValue()              {}
-func (*ContactDetail) isTaskOutputValue()       {}
-func (*Contributor) isTaskOutputValue()         {}
-func (*DataRequirement) isTaskOutputValue()     {}
-func (*Expression) isTaskOutputValue()          {}
+func (Base64Binary) isTaskOutputValue() {}
+
+func (Boolean) isTaskOutputValue() {}
+
+func (Canonical) isTaskOutputValue() {}
+
+func (Code) isTaskOutputValue() {}
+
+func (Date) isTaskOutputValue() {}
+
+func (DateTime) isTaskOutputValue() {}
+
+func (Decimal) isTaskOutputValue() {}
+
+func (ID) isTaskOutputValue() {}
+
+func (Instant) isTaskOutputValue() {}
+
+func (Integer) isTaskOutputValue() {}
+
+func (Markdown) isTaskOutputValue() {}
+
+func (OID) isTaskOutputValue() {}
+
+func (PositiveInt) isTaskOutputValue() {}
+
+func (String) isTaskOutputValue() {}
+
+func (Time) isTaskOutputValue() {}
+
+func (UnsignedInt) isTaskOutputValue() {}
+
+func (URI) isTaskOutputValue() {}
+
+func (URL) isTaskOutputValue() {}
+
+func (UUID) isTaskOutputValue() {}
+
+func (*Address) isTaskOutputValue() {}
+
+func (*Age) isTaskOutputValue() {}
+
+func (*Annotation) isTaskOutputValue() {}
+
+func (*Attachment) isTaskOutputValue() {}
+
+func (*CodeableConcept) isTaskOutputValue() {}
+
+func (*Coding) isTaskOutputValue() {}
+
+func (*ContactPoint) isTaskOutputValue() {}
+
+func (*Count) isTaskOutputValue() {}
+
+func (*Distance) isTaskOutputValue() {}
+
+func (*Duration) isTaskOutputValue() {}
+
+func (*HumanName) isTaskOutputValue() {}
+
+func (*Identifier) isTaskOutputValue() {}
+
+func (*Money) isTaskOutputValue() {}
+
+func (*Period) isTaskOutputValue() {}
+
+func (*Quantity) isTaskOutputValue() {}
+
+func (*Range) isTaskOutputValue() {}
+
+func (*Ratio) isTaskOutputValue() {}
+
+func (*Reference) isTaskOutputValue() {}
+
+func (*SampledData) isTaskOutputValue() {}
+
+func (*Signature) isTaskOutputValue() {}
+
+func (*Timing) isTaskOutputValue() {}
+
+func (*ContactDetail) isTaskOutputValue() {}
+
+func (*Contributor) isTaskOutputValue() {}
+
+func (*DataRequirement) isTaskOutputValue() {}
+
+func (*Expression) isTaskOutputValue() {}
+
 func (*ParameterDefinition) isTaskOutputValue() {}
-func (*RelatedArtifact) isTaskOutputValue()     {}
-func (*TriggerDefinition) isTaskOutputValue()   {}
-func (*UsageContext) isTaskOutputValue()        {}
-func (*Dosage) isTaskOutputValue()              {}
-func (*Meta) isTaskOutputValue()                {}
+
+func (*RelatedArtifact) isTaskOutputValue() {}
+
+func (*TriggerDefinition) isTaskOutputValue() {}
+
+func (*UsageContext) isTaskOutputValue() {}
+
+func (*Dosage) isTaskOutputValue() {}
+
+func (*Meta) isTaskOutputValue() {}

@@ -905,10 +905,16 @@ type ValueSetExpansionParameterValue interface {
 	isValueSetExpansionParameterValue()
 }
 
-func (String) isValueSetExpansionParameterValue()   {}
-func (Boolean) isValueSetExpansionParameterValue()  {}
-func (Integer) isValueSetExpansionParameterValue()  {}
-func (Decimal) isValueSetExpansionParameterValue()  {}
-func (URI) isValueSetExpansionParameterValue()      {}
-func (Code) isValueSetExpansionParameterValue()     {}
+func (String) isValueSetExpansionParameterValue() {}
+
+func (Boolean) isValueSetExpansionParameterValue() {}
+
+func (Integer) isValueSetExpansionParameterValue() {}
+
+func (Decimal) isValueSetExpansionParameterValue() {}
+
+func (URI) isValueSetExpansionParameterValue() {}
+
+func (Code) isValueSetExpansionParameterValue() {}
+
 func (DateTime) isValueSetExpansionParameterValue() {}

@@ -225,12 +225,12 @@ func (u *union) write(b *bytes.Buffer) {
 	}
 	fmt.Fprintf(b, "\n// %s is what %s may hold: %s.\n// Nil is absent. %s.\n", u.name, u.path, wrap(list), sentence(u.short))
 	method := "is" + u.name
-	fmt.Fprintf(b, "type %s interface {\n\tchoice\n\t%s()\n}\n\n", u.name, method)
+	fmt.Fprintf(b, "type %s interface {\n\tchoice\n\t%s()\n}\n", u.name, method)
 	for _, mem := range u.members {
 		if mem.kind == object {
-			fmt.Fprintf(b, "func (*%s) %s() {}\n", mem.typ, method)
+			fmt.Fprintf(b, "\nfunc (*%s) %s() {}\n", mem.typ, method)
 		} else {
-			fmt.Fprintf(b, "func (%s) %s() {}\n", mem.typ, method)
+			fmt.Fprintf(b, "\nfunc (%s) %s() {}\n", mem.typ, method)
 		}
 	}
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package r4_test
+
+const raceEnabled = false
