@@ -1,0 +1,581 @@
+package bulk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/andironhq/andiron/fhir"
+	"github.com/andironhq/andiron/r4"
+)
+
+// batch is the files of one run on their way.
+type batch struct {
+	*runner
+	mu       sync.Mutex // rows and what is in them
+	rows     []*row
+	reading  sync.Mutex // one rereading of the manifest at a time
+	readings atomic.Int32
+}
+
+// bring fetches what is not verified yet, then closes the run.
+func (r *runner) bring(ctx context.Context) (*Result, error) {
+	if !r.rec.placed {
+		if err := r.makeRoom(ctx); err != nil {
+			return nil, wrap("keep", err)
+		}
+	}
+	rows, err := r.ledger.files(ctx, r.rec.id)
+	if err != nil {
+		return nil, wrap("ledger", err)
+	}
+	b := &batch{runner: r, rows: rows}
+	for _, list := range []string{errorDir, deletedDir} {
+		if len(b.list(list)) == 0 {
+			continue
+		}
+		if err := r.folder.mkdir(list); err != nil {
+			return nil, wrap("keep", err)
+		}
+	}
+	if err := r.folder.sweep(); err != nil {
+		return nil, wrap("keep", err)
+	}
+	if err := b.takeStock(ctx); err != nil {
+		return nil, err
+	}
+	if r.resumed {
+		r.emit(Event{Kind: KindResume, Text: string(StateListed), Files: len(b.rows), Done: b.done()})
+	}
+	for first := true; ; first = false {
+		todo := b.todo(first)
+		if len(todo) == 0 {
+			break
+		}
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(r.parallel())
+		for _, f := range todo {
+			g.Go(func() error { return b.fetch(gctx, f) })
+		}
+		if err := g.Wait(); err != nil {
+			if r.rec.state.over() {
+				return nil, errors.Join(wrap("status", err), r.unfinished(ctx, b.rows))
+			}
+			return nil, wrap("download", err)
+		}
+	}
+	return r.finish(ctx, b.rows)
+}
+
+func (b *batch) list(name string) []*row {
+	var out []*row
+	for _, f := range b.rows {
+		if f.list == name {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (b *batch) done() int {
+	var n int
+	for _, f := range b.rows {
+		if f.state == FileVerified {
+			n++
+		}
+	}
+	return n
+}
+
+// todo is what to fetch in this round: at first everything that is not verified, later only
+// what a new reading of the manifest has added.
+func (b *batch) todo(first bool) []*row {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []*row
+	for _, f := range b.rows {
+		again := f.state == FileListed || first && f.state != FileVerified
+		if again && f.url != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// takeStock compares the ledger with the folder. A file that has its final name and no row
+// that says so was renamed just before a crash: it is read and adopted. A verified file that
+// has gone is asked for again.
+func (b *batch) takeStock(ctx context.Context) error {
+	for _, f := range b.rows {
+		if err := ctx.Err(); err != nil {
+			return wrap("check", err)
+		}
+		info, err := os.Lstat(b.folder.path(f.name))
+		there := err == nil && info.Mode().IsRegular()
+		switch {
+		case f.state == FileVerified && there && info.Size() == f.bytes:
+		case f.state == FileVerified || f.state == FileMismatch && !there:
+			b.emit(Event{Kind: KindWarning, File: f.name, Text: "a verified file was changed or removed; it is asked for again"})
+			f.state = FileListed
+			if err := b.folder.remove(f.name); err != nil {
+				return wrap("keep", err)
+			}
+			if err := b.ledger.saveFile(ctx, b.rec.id, f); err != nil {
+				return wrap("ledger", err)
+			}
+		case there && (f.state == FileListed || f.state == FileDownloading):
+			if err := b.adoptFile(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// adoptFile verifies a file that lies in place already.
+func (b *batch) adoptFile(ctx context.Context, f *row) error {
+	file, err := os.Open(b.folder.path(f.name))
+	if err != nil {
+		return wrap("check", local(err))
+	}
+	defer file.Close()
+	s, err := copyChecked(io.Discard, reader{ctx, file}, f.typ)
+	if err != nil {
+		return wrap("check", local(err))
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return wrap("check", local(err))
+	}
+	checked, cerr := f.compare(s, "lines")
+	if s.problem != nil || cerr != nil || s.gzip || info.Size() != s.bytes {
+		return nil // not what a run of ours would have renamed; it is fetched again
+	}
+	f.keep(s, FileVerified, checked)
+	if err := b.ledger.saveFile(ctx, b.rec.id, f); err != nil {
+		return wrap("ledger", err)
+	}
+	b.emit(Event{Kind: KindFile, File: f.name, Type: f.typ, Bytes: f.bytes, Lines: f.lines, Done: b.done(), Files: len(b.rows), Text: "adopted"})
+	return nil
+}
+
+// reader ends when its context does.
+type reader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+func (f *row) keep(s sums, state FileState, checked string) {
+	f.state, f.bytes, f.lines, f.sha256, f.checked = state, s.bytes, s.lines, s.sha256, checked
+	f.reason, f.detail = "", ""
+}
+
+// compare holds a file against what the manifest announces, and says what its completeness
+// rests on: "count" and "size" of the manifest, the "length" or checksum ("gzip") of the
+// transfer, or nothing but whole lines ("lines").
+func (f *row) compare(s sums, transfer string) (checked string, err error) {
+	checked = transfer
+	if s.gzip {
+		checked = "gzip"
+	}
+	if f.size >= 0 {
+		if f.size != s.plain && f.size != s.packed && f.size != s.bytes {
+			return checked, fmt.Errorf("%w: size", ErrCount)
+		}
+		checked = "size"
+	}
+	if f.count >= 0 {
+		if f.count != s.lines {
+			return checked, fmt.Errorf("%w: %d announced, %d came", ErrCount, f.count, s.lines)
+		}
+		checked = "count"
+	}
+	return checked, nil
+}
+
+// fetch brings one file into the folder. It returns an error only when the whole run must
+// stop; what is wrong with this file alone goes into its row.
+func (b *batch) fetch(ctx context.Context, f *row) error {
+	var last attempt
+	var reread bool
+	for try := 1; ; try++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b.mu.Lock()
+		if f.dropped {
+			b.mu.Unlock()
+			return nil
+		}
+		if f.state != FileMismatch { // that one lies in place until something better comes
+			f.state = FileDownloading
+		}
+		f.tries++
+		src := source{url: f.url, token: b.rec.needsToken, reading: b.readings.Load()}
+		err := b.ledger.saveFile(ctx, b.rec.id, f)
+		b.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		b.logRequest(f, src.url)
+		a := b.attempt(ctx, f, src, try)
+		if a.err == nil {
+			err := b.commit(ctx, f, a, FileVerified)
+			a.part.discard()
+			return err
+		}
+		same := a.part != nil && last.sums.sha256 != "" && last.sums.sha256 == a.sums.sha256
+		last = a
+		v := b.weigh(ctx, a.err)
+		if v == fatal {
+			a.discard()
+			return b.stopped(ctx, f, a.err)
+		}
+		b.logError(f, src.url, a.err)
+		// Twice the same bytes: then it is not the transfer, and the server means it so.
+		if same && errors.Is(a.err, ErrCount) {
+			err := b.mismatch(ctx, f, a)
+			a.discard()
+			return err
+		}
+		if same && errors.Is(a.err, ErrDamaged) {
+			v = hopeless
+		}
+		if v == missing && !reread {
+			a.discard()
+			reread = true
+			if err := b.reread(ctx, src.reading); err != nil {
+				if errors.Is(err, ErrLost) || errors.Is(err, ErrFailed) || b.weigh(ctx, err) == fatal {
+					return err
+				}
+				return b.giveUp(ctx, f, a)
+			}
+			b.emit(Event{Kind: KindRetry, File: f.name, Type: f.typ, Try: try, Err: a.err, Text: "the manifest was read again"})
+			continue
+		}
+		if v != again || try >= b.tries() {
+			err := b.giveUp(ctx, f, a)
+			a.discard()
+			return err
+		}
+		a.discard()
+		d := max(b.jitter(backoff(try)), b.bounded(a.wait))
+		b.emit(Event{Kind: KindRetry, File: f.name, Type: f.typ, Try: try, Err: a.err, Until: b.now().Add(d)})
+		if err := b.pause(ctx, d); err != nil {
+			return err
+		}
+	}
+}
+
+// source is where a file comes from, by one reading of the manifest.
+type source struct {
+	url     string
+	token   bool
+	reading int32
+}
+
+// attempt is what one request for a file brought.
+type attempt struct {
+	part    *part
+	sums    sums
+	checked string
+	wait    time.Duration // Retry-After of a refusal
+	detail  string        // the server's own text
+	err     error
+}
+
+func (a attempt) discard() {
+	if a.part != nil {
+		a.part.discard()
+	}
+}
+
+// attempt reads a file into a temporary one and judges it. The part is set when all bytes
+// have come, whatever they are worth.
+func (b *batch) attempt(ctx context.Context, f *row, src source, try int) (a attempt) {
+	resp, err := b.Client.Do(ctx, fhir.Request{
+		Op: "file", URL: src.url, NoRetry: true, ForeignOK: true, Anonymous: !src.token,
+		Header: http.Header{
+			"Accept":          {"application/fhir+ndjson, application/ndjson;q=0.9, */*;q=0.5"},
+			"Accept-Encoding": {"gzip"},
+		},
+	})
+	if err != nil {
+		a.err = err
+		if fe, ok := errors.AsType[*fhir.Error](err); ok {
+			a.wait, a.detail = fe.RetryAfter, outcomeText(fe.Outcome())
+			switch {
+			case isTransient(fe.Outcome()):
+				a.err = &transientError{err}
+			case fe.Status == http.StatusUnauthorized && (!src.token || b.foreign(fe.URL)):
+				a.err = &deadURLError{err} // no token of ours was refused there
+			}
+		}
+		return a
+	}
+	defer resp.Body.Close()
+	if src.token {
+		b.signedIn.Store(true)
+	}
+	if resp.StatusCode != http.StatusOK {
+		a.err = fmt.Errorf("answered %d", resp.StatusCode)
+		return a
+	}
+	p, err := b.folder.create(partName(f.name))
+	if err != nil {
+		a.err = err
+		return a
+	}
+	b.emit(Event{Kind: KindDownload, File: f.name, Type: f.typ, Try: try, Size: max(resp.ContentLength, 0)})
+	dst := &meter{w: p, tell: func(n int64) {
+		b.emit(Event{Kind: KindDownload, File: f.name, Type: f.typ, Try: try, Bytes: n, Size: max(resp.ContentLength, 0)})
+	}}
+	s, err := copyChecked(dst, reader{ctx, resp.Body}, f.typ)
+	a.sums = s
+	if err != nil {
+		p.discard()
+		a.err = err
+		if !errors.Is(err, ErrFolder) && !errors.Is(err, ErrBomb) && ctx.Err() == nil {
+			a.err = fmt.Errorf("%w: %w", ErrCut, readError(err))
+		}
+		return a
+	}
+	a.part = p
+	transfer := "lines"
+	if resp.ContentLength >= 0 { // net/http ends a body that is shorter with an error
+		transfer = "length"
+	}
+	outcome, placeErr := s.inPlace(f.typ)
+	switch {
+	case placeErr != nil && isTransient(outcome):
+		a.err, a.detail = &transientError{placeErr}, outcomeText(outcome)
+	case placeErr != nil:
+		a.err, a.detail = placeErr, outcomeText(outcome)
+		if codes := issueCodes(outcome); codes != "" {
+			a.err = fmt.Errorf("%w (%s)", placeErr, codes)
+		}
+	case errors.Is(s.problem, r4.ErrTruncated):
+		a.err = fmt.Errorf("%w: %w", ErrCut, s.problem)
+	case s.problem != nil:
+		a.err = fmt.Errorf("%w: %w", ErrDamaged, s.problem)
+	default:
+		a.checked, a.err = f.compare(s, transfer)
+	}
+	return a
+}
+
+// transientError is a refusal of which the server says that it will pass.
+type transientError struct{ err error }
+
+func (e *transientError) Error() string { return e.err.Error() }
+func (e *transientError) Unwrap() error { return e.err }
+
+// deadURLError is a refusal that a new reading of the manifest may mend.
+type deadURLError struct{ err error }
+
+func (e *deadURLError) Error() string { return e.err.Error() }
+func (e *deadURLError) Unwrap() error { return e.err }
+
+// foreign reports a URL of another origin than the FHIR server's.
+func (r *runner) foreign(u string) bool {
+	a, err := url.Parse(u)
+	if err != nil {
+		return true
+	}
+	b, err := url.Parse(r.rec.base)
+	return err != nil || a.Scheme != b.Scheme || !strings.EqualFold(a.Host, b.Host)
+}
+
+// readError gives a broken transfer a text that quotes nothing of it.
+func readError(err error) error {
+	for _, known := range []error{fhir.ErrStalled, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return errors.New("the transfer ended early")
+}
+
+// issueCodes are the issue types of an outcome that stand on FHIR's own list of words.
+func issueCodes(o *r4.OperationOutcome) string {
+	if o == nil {
+		return ""
+	}
+	var codes []string
+	for _, i := range o.Issue {
+		if c := i.Code; c != "" && plainCode(c) {
+			codes = append(codes, c)
+		}
+		if len(codes) == 3 {
+			break
+		}
+	}
+	return strings.Join(codes, ", ")
+}
+
+// plainCode is the form of the words of the value set issue-type.
+func plainCode(c string) bool {
+	for i := range len(c) {
+		if (c[i] < 'a' || c[i] > 'z') && c[i] != '-' {
+			return false
+		}
+	}
+	return len(c) <= 20
+}
+
+// meter tells how far a file has come, every few megabytes.
+type meter struct {
+	w    io.Writer
+	n    int64
+	told int64
+	tell func(int64)
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	m.n += int64(n)
+	if m.n-m.told >= 4<<20 {
+		m.told = m.n
+		m.tell(m.n)
+	}
+	return n, err
+}
+
+// weight is what a failed attempt means.
+type weight int
+
+const (
+	again    weight = iota // it may pass
+	missing                // the URL is dead: the manifest may have a new one
+	hopeless               // this file will not come
+	fatal                  // nothing will
+)
+
+func (b *batch) weigh(ctx context.Context, err error) weight {
+	fe, isHTTP := errors.AsType[*fhir.Error](err)
+	_, passes := errors.AsType[*transientError](err)
+	_, dead := errors.AsType[*deadURLError](err)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, ErrFolder):
+		return fatal
+	case signIn(err):
+		if b.signedIn.Load() {
+			return again
+		}
+		return fatal
+	case passes:
+		return again
+	case dead:
+		return missing
+	case errors.Is(err, ErrOutcome), errors.Is(err, ErrBomb):
+		return hopeless
+	case errors.Is(err, ErrCut), errors.Is(err, ErrDamaged), errors.Is(err, ErrCount), errors.Is(err, ErrNotNDJSON):
+		return again
+	case !isHTTP:
+		return again
+	case fe.Op == "setup" || fe.Status == http.StatusUnauthorized:
+		return fatal // the client has renewed its token already
+	case final(err):
+		return hopeless
+	case fe.Status == http.StatusForbidden, fe.Status == http.StatusNotFound, fe.Status == http.StatusGone:
+		return missing
+	case fe.Status == 0, fe.Status >= 500, fe.Status == http.StatusTooManyRequests, fe.Status == http.StatusRequestTimeout:
+		return again
+	}
+	return hopeless
+}
+
+// commit gives a file its final name and says so in the ledger, in this order.
+func (b *batch) commit(ctx context.Context, f *row, a attempt, state FileState) error {
+	if err := a.part.sync(); err != nil { // the long part, before others have to wait
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f.dropped {
+		return nil
+	}
+	if err := a.part.commit(f.name); err != nil {
+		return err
+	}
+	f.keep(a.sums, state, a.checked)
+	if a.err != nil {
+		f.reason, f.detail = a.err.Error(), a.detail
+	}
+	if err := b.ledger.saveFile(ctx, b.rec.id, f); err != nil {
+		return err
+	}
+	if b.folder.exists(f.name + damagedExt) {
+		if err := b.folder.remove(f.name + damagedExt); err != nil {
+			return err
+		}
+	}
+	b.logComplete(f)
+	b.emit(Event{Kind: KindFile, File: f.name, Type: f.typ, Bytes: f.bytes, Lines: f.lines, Done: b.done(), Files: len(b.rows)})
+	return nil
+}
+
+// mismatch keeps a file whose lines are all valid and not as many as announced.
+func (b *batch) mismatch(ctx context.Context, f *row, a attempt) error {
+	if err := b.commit(ctx, f, a, FileMismatch); err != nil {
+		return err
+	}
+	b.emit(Event{Kind: KindWarning, File: f.name, Type: f.typ, Err: a.err, Text: "kept, but not what the manifest announces"})
+	return nil
+}
+
+// giveUp leaves a file to the next Run. Bytes that came whole and are damaged are kept beside,
+// under a name that no loader takes for data.
+func (b *batch) giveUp(ctx context.Context, f *row, a attempt) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f.dropped {
+		return nil
+	}
+	if a.part != nil && errors.Is(a.err, ErrDamaged) {
+		if err := a.part.commit(f.name + damagedExt); err != nil {
+			return err
+		}
+	}
+	if f.state != FileMismatch {
+		f.state = FileFailed
+	}
+	f.reason, f.detail = a.err.Error(), a.detail
+	if err := b.ledger.saveFile(ctx, b.rec.id, f); err != nil {
+		return err
+	}
+	b.emit(Event{Kind: KindFailed, File: f.name, Type: f.typ, Try: f.tries, Err: &Error{Op: "download", File: f.name, Err: a.err}})
+	return nil
+}
+
+// stopped puts a file back in the queue that is not to blame.
+func (b *batch) stopped(ctx context.Context, f *row, err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f.state != FileMismatch {
+		f.state = FileListed
+	}
+	if !errors.Is(err, ErrFolder) {
+		if serr := b.ledger.saveFile(ctx, b.rec.id, f); serr != nil {
+			return serr
+		}
+	}
+	return &Error{Op: "download", File: f.name, Err: err}
+}

@@ -1,0 +1,394 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxPages bounds a chain of manifests.
+const maxPages = 10_000
+
+// manifest is what a server delivers, whatever version of the specification it speaks: what
+// is read goes by the presence of members (Bulk Data Access, "Output Manifest").
+type manifest struct {
+	transactionTime string
+	request         string
+	needsToken      *bool // nil: it does not say
+	lists           map[string][]entry
+	next            string
+	notes           []string
+}
+
+// entry is one file.
+type entry struct {
+	typ   string // "" when it has none, or none that could be a type's name
+	url   string // absolute; "" when it has none
+	count int64  // -1: none
+	size  int64  // -1: none
+}
+
+// The lists of a manifest, in the order in which they are worked off.
+var lists = []string{"output", "error", "deleted"}
+
+// parseManifest reads one page. Unknown members are tolerated, and so are booleans and
+// numbers written as strings: both occur (Epic sends "requiresAccessToken": "true").
+func parseManifest(body []byte, base *url.URL) (*manifest, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+		return nil, ErrManifest
+	}
+	// An OperationOutcome is JSON too, and so is whatever a gateway says.
+	if _, ok := members["transactionTime"]; !ok && members["output"] == nil && members["requiresAccessToken"] == nil {
+		return nil, ErrManifest
+	}
+	m := &manifest{
+		transactionTime: text(members["transactionTime"]),
+		request:         text(members["request"]),
+		lists:           map[string][]entry{},
+	}
+	if b, ok := boolean(members["requiresAccessToken"]); ok {
+		m.needsToken = &b
+	}
+	for _, list := range lists {
+		m.lists[list] = m.entries(list, members[list], base)
+	}
+	m.lists["error"] = append(m.lists["error"], m.entries("outcome", members["outcome"], base)...) // error's name in 4.0.0
+	for _, l := range objects(members["link"]) {
+		if text(l["relation"]) != "next" {
+			continue
+		}
+		u, err := base.Parse(text(l["url"]))
+		if err != nil || text(l["url"]) == "" {
+			return nil, fmt.Errorf("%w: next link without URL", ErrManifest)
+		}
+		m.next = u.String()
+	}
+	return m, nil
+}
+
+func (m *manifest) entries(list string, raw json.RawMessage, base *url.URL) []entry {
+	var out []entry
+	for _, o := range objects(raw) {
+		e := entry{typ: text(o["type"]), count: number(o["count"]), size: number(o["fileSize"])}
+		if u, err := base.Parse(text(o["url"])); err == nil && text(o["url"]) != "" && (u.Scheme == "http" || u.Scheme == "https") {
+			e.url = u.String()
+		}
+		if e.typ == "" {
+			switch list {
+			case "error", "outcome":
+				e.typ = "OperationOutcome"
+			case "deleted":
+				e.typ = "Bundle"
+			}
+		}
+		if e.typ != "" && !wellFormed(e.typ) {
+			m.notes = append(m.notes, "a file of the list "+list+" has a type that is no resource type's name: its lines are checked without it")
+			e.typ = ""
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// objects reads a list of objects, or a single one.
+func objects(raw json.RawMessage) []map[string]json.RawMessage {
+	var many []map[string]json.RawMessage
+	if json.Unmarshal(raw, &many) == nil {
+		return many
+	}
+	var one map[string]json.RawMessage
+	if json.Unmarshal(raw, &one) == nil && one != nil {
+		return []map[string]json.RawMessage{one}
+	}
+	return nil
+}
+
+func text(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+func boolean(raw json.RawMessage) (value, ok bool) {
+	switch strings.ToLower(strings.Trim(strings.TrimSpace(string(raw)), `"`)) {
+	case "true":
+		return true, true
+	case "false":
+		return false, true
+	}
+	return false, false
+}
+
+func number(raw json.RawMessage) int64 {
+	n, err := strconv.ParseInt(strings.Trim(strings.TrimSpace(string(raw)), `"`), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+// manifest reads the manifest that begins with the answer a, with all its further pages.
+func (r *runner) manifest(ctx context.Context, a reply) (*manifest, [][]byte, error) {
+	whole, err := parseManifest(a.body, a.base.URL)
+	if err != nil {
+		return nil, nil, err
+	}
+	pages := [][]byte{a.body}
+	seen := map[string]bool{}
+	for next := whole.next; next != ""; {
+		if seen[next] || len(pages) >= maxPages {
+			return nil, nil, fmt.Errorf("%w: its next links do not end", ErrManifest)
+		}
+		seen[next] = true
+		var page *manifest
+		for try := 1; page == nil; try++ {
+			p := r.status(ctx, next)
+			v := r.judge(ctx, p)
+			if v == ready {
+				if page, err = parseManifest(p.body, p.base.URL); err == nil {
+					pages = append(pages, p.body)
+					break
+				}
+			} else if err = p.err; err == nil {
+				err = ErrManifest
+			}
+			if v == stop || v == gone || try >= r.tries() {
+				return nil, nil, err
+			}
+			if err := r.pause(ctx, max(r.bounded(p.wait), backoff(try))); err != nil {
+				return nil, nil, err
+			}
+		}
+		for _, list := range lists {
+			whole.lists[list] = append(whole.lists[list], page.lists[list]...)
+		}
+		if page.needsToken != nil && whole.needsToken == nil {
+			whole.needsToken = page.needsToken
+		}
+		whole.notes = append(whole.notes, page.notes...)
+		next = page.next
+	}
+	return whole, pages, nil
+}
+
+// listed stores the manifest and the files it lists.
+func (r *runner) listed(ctx context.Context, m *manifest, pages [][]byte) error {
+	r.rec.state = StateListed
+	r.learn(m)
+	rows := m.rows()
+	if err := r.ledger.keepManifest(ctx, r.rec, r.now(), pages, rows); err != nil {
+		return wrap("ledger", err)
+	}
+	for _, n := range m.notes {
+		r.note(n)
+	}
+	if m.needsToken == nil {
+		r.note("the manifest does not say whether its files need a token: the FHIR server's own files get one")
+	}
+	r.logManifest(m, len(pages))
+	r.emit(Event{Kind: KindManifest, Files: len(rows), Text: "the server is ready"})
+	return nil
+}
+
+func (r *runner) learn(m *manifest) {
+	r.rec.transactionTime, r.rec.serverAsked = m.transactionTime, m.request
+	r.rec.needsToken = m.needsToken == nil || *m.needsToken
+}
+
+// rows are the files with the names that they will have. A name is ours: the position, the
+// type if it could be one, the extension; nothing of a URL.
+func (m *manifest) rows() []*row {
+	var out []*row
+	for _, list := range lists {
+		for i, e := range m.lists[list] {
+			f := &row{list: list, n: i + 1, typ: e.typ, url: e.url, count: e.count, size: e.size, name: fileName(list, i+1, e.typ), state: FileListed}
+			if e.url == "" {
+				f.state, f.reason = FileFailed, "the manifest has no usable URL for it"
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func fileName(list string, n int, typ string) string {
+	if typ == "" {
+		typ = "Resource"
+	}
+	name := fmt.Sprintf("%03d.%s.ndjson", n, typ)
+	if list != "output" {
+		name = list + "/" + name
+	}
+	return name
+}
+
+// reread asks for the manifest again, because the URLs of the one at hand no longer work
+// (Bulk Data Access 3.0.0 permits it, "Bulk Data Status Request"), and carries over what is
+// already verified. seen is the reading that the caller's URL came from.
+func (b *batch) reread(ctx context.Context, seen int32) error {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if b.readings.Load() > seen {
+		return nil // somebody was faster
+	}
+	r := b.runner
+	if b.readings.Load() >= maxReadings {
+		return errors.New("the manifest was read again too often")
+	}
+	var c patience
+	for {
+		a := r.status(ctx, r.rec.statusURL)
+		v := r.judge(ctx, a)
+		switch v {
+		case stop:
+			return a.err
+		case ready:
+			m, pages, err := r.manifest(ctx, a)
+			if err == nil {
+				return b.adopt(ctx, m, pages)
+			}
+			a.err = err
+		case working:
+			return errors.New("the server is at work again")
+		}
+		d, err := r.disappointed(&c, v, a)
+		if err != nil {
+			if e := r.over(ctx, err); e != nil {
+				return e
+			}
+			return err
+		}
+		if err := r.pause(ctx, d); err != nil {
+			return err
+		}
+	}
+}
+
+const maxReadings = 50
+
+// adopt takes a new reading of the manifest over. Files keep their names. A file is the same
+// as before when its URL is, but for the query; else when the counts of its type's files
+// tell them apart. In doubt the type's files are brought again: a wrong match would keep one
+// part twice and lose another.
+func (b *batch) adopt(ctx context.Context, m *manifest, pages [][]byte) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fresh := groups(m.rows())
+	var kept []*row
+	var doubt bool
+	for _, old := range groups(b.rows) {
+		i := slices.IndexFunc(fresh, func(g []*row) bool { return g[0].list == old[0].list && g[0].typ == old[0].typ })
+		if i < 0 { // no longer listed: what was verified is still what the server once gave
+			kept = append(kept, old...)
+			continue
+		}
+		g := fresh[i]
+		if pairs, sure := pair(old, g); sure {
+			for i, f := range g {
+				pairs[i].url, pairs[i].count, pairs[i].size = f.url, f.count, f.size
+			}
+			kept = append(kept, old...)
+			fresh = slices.Delete(fresh, i, i+1)
+			continue
+		}
+		for _, f := range old { // brought again, under other names
+			doubt = doubt || f.state == FileVerified
+			f.dropped = true
+			if err := b.folder.remove(f.name); err != nil {
+				return err
+			}
+		}
+	}
+	next := map[string]int{}
+	for _, f := range b.rows {
+		next[f.list] = max(next[f.list], f.n)
+	}
+	for _, g := range fresh {
+		for _, f := range g {
+			next[f.list]++
+			f.n = next[f.list]
+			f.name = fileName(f.list, f.n, f.typ)
+			kept = append(kept, f)
+		}
+	}
+	if doubt {
+		b.note("the manifest was read again and does not say which files are the same: those in doubt are brought again")
+	}
+	b.learn(m)
+	if err := b.ledger.keepManifest(ctx, b.rec, b.now(), pages, kept); err != nil {
+		return err
+	}
+	b.rows = kept
+	b.readings.Add(1)
+	return nil
+}
+
+// groups splits rows by list and type, keeping their order.
+func groups(rows []*row) [][]*row {
+	var out [][]*row
+	at := map[string]int{}
+	for _, f := range rows {
+		key := f.list + " " + f.typ
+		i, ok := at[key]
+		if !ok {
+			i = len(out)
+			at[key] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], f)
+	}
+	return out
+}
+
+// pair finds for each fresh file the old one it is. sure is false when that cannot be told.
+func pair(old, fresh []*row) (pairs []*row, sure bool) {
+	pairs = make([]*row, len(fresh))
+	if len(old) != len(fresh) {
+		return pairs, false
+	}
+	// The same URLs, but for what signs them.
+	byURL := map[string]*row{}
+	for _, o := range old {
+		byURL[bare(o.url)] = o
+	}
+	if len(byURL) == len(old) {
+		all := true
+		for i, f := range fresh {
+			pairs[i] = byURL[bare(f.url)]
+			all = all && pairs[i] != nil
+		}
+		if all {
+			return pairs, true
+		}
+	}
+	// Counts that tell the files of a type apart.
+	byCount := map[int64]*row{}
+	for _, o := range old {
+		byCount[o.count] = o
+	}
+	if len(byCount) == len(old) {
+		all := true
+		for i, f := range fresh {
+			pairs[i] = byCount[f.count]
+			all = all && pairs[i] != nil
+		}
+		if all {
+			return pairs, true
+		}
+	}
+	return make([]*row, len(fresh)), false
+}
+
+// bare is a URL without what changes when it is signed anew.
+func bare(u string) string {
+	u, _, _ = strings.Cut(u, "?")
+	return u
+}
