@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -198,6 +199,13 @@ func readAll(r io.Reader, size, limit int64) ([]byte, error) {
 			buf = grown
 		}
 	}
+}
+
+// endsEarly reports JSON that was cut and then ended as if it were whole: without a length
+// a proxy that gives up looks just like the end.
+func endsEarly(h http.Header, data []byte) bool {
+	data = bytes.TrimSpace(data)
+	return len(data) > 0 && data[0] == '{' && data[len(data)-1] != '}' && isJSON(h, data)
 }
 
 // isJSON tells by the media type. Epic answers with the name it was asked by, such as

@@ -441,7 +441,7 @@ func TestHTMLIsNeitherParsedNorQuoted(t *testing.T) {
 		},
 		"204":                  func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) },
 		"200 with two quotes":  func(rw http.ResponseWriter, _ *http.Request) { reply(rw, 200, `""`) },
-		"200 with broken JSON": func(rw http.ResponseWriter, _ *http.Request) { reply(rw, 200, `{"resourceType":"Patient","canary":`) },
+		"200 with broken JSON": func(rw http.ResponseWriter, _ *http.Request) { reply(rw, 200, `{"resourceType":"Patient","canary":}`) },
 		"unknown encoding": func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Encoding", "br")
 			reply(rw, 200, `x`)
@@ -491,6 +491,12 @@ func TestBodyThatEndsEarlyIsFetchedAgain(t *testing.T) {
 	if _, err := Read[r4.Patient](t.Context(), w.c, "a"); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %v, want ErrUnexpectedEOF", err)
 	}
+	t.Run("even when it pretends to be whole", func(t *testing.T) {
+		w := newWorld(t, failFirst(2, func(rw http.ResponseWriter, _ *http.Request) { reply(rw, 200, `{"resourceType":"Patient",`) }))
+		if _, err := Read[r4.Patient](t.Context(), w.c, "a"); err != nil || w.asked() != 3 {
+			t.Errorf("got %v after %d requests, want success at the third", err, w.asked())
+		}
+	})
 	t.Run("in a stream it is the caller's", func(t *testing.T) {
 		w := newWorld(t, failFirst(1, half))
 		resp, err := w.c.Do(t.Context(), Request{URL: "Patient/a"})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -246,6 +247,9 @@ func (c *call) finish(ctx context.Context, at hop, resp *http.Response) (*answer
 	}
 	defer resp.Body.Close()
 	data, err := readAll(resp.Body, resp.ContentLength, c.limits.MaxBody)
+	if err == nil && endsEarly(resp.Header, data) {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil {
 		e := c.failed(at, network(err))
 		e.Status = resp.StatusCode
