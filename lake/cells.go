@@ -1,0 +1,484 @@
+package lake
+
+import (
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/andironhq/andiron/r4"
+)
+
+// Code systems that the views prefer when a concept has several codings.
+const (
+	loinc    = "http://loinc.org"
+	snomed   = "http://snomed.info/sct"
+	icd10    = "http://hl7.org/fhir/sid/icd-10-cm"
+	icd10Int = "http://hl7.org/fhir/sid/icd-10"
+	icd10PCS = "http://www.cms.gov/Medicare/Coding/ICD10"
+	rxNorm   = "http://www.nlm.nih.gov/research/umls/rxnorm"
+	ndc      = "http://hl7.org/fhir/sid/ndc"
+	cvx      = "http://hl7.org/fhir/sid/cvx"
+	cpt      = "http://www.ama-assn.org/go/cpt"
+	hcpcs    = "urn:oid:2.16.840.1.113883.6.285"
+)
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func boolOrNull(b r4.Boolean) any {
+	switch b {
+	case r4.True:
+		return true
+	case r4.False:
+		return false
+	}
+	return nil
+}
+
+func intOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return n
+}
+
+func floatOrNull(d r4.Decimal) any {
+	if d == "" {
+		return nil
+	}
+	f, err := strconv.ParseFloat(string(d), 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		return nil
+	}
+	return f
+}
+
+// instantOrNull is the first instant that a FHIR date of any precision can mean; UTC when it
+// names no zone. Text that is no date is NULL here and stands in the column beside.
+func instantOrNull(s string) any {
+	t, ok := earliest(s)
+	if !ok {
+		return nil
+	}
+	return t
+}
+
+// dayOrNull is the first day that a FHIR date can mean, in its own zone.
+func dayOrNull(s string) any {
+	t, ok := earliest(s)
+	if !ok {
+		return nil
+	}
+	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+}
+
+// partial are the layouts of FHIR's date, dateTime and instant by length; what is longer than a
+// day carries a time.
+var partial = map[int]string{4: "2006", 7: "2006-01", 10: "2006-01-02", 16: "2006-01-02T15:04", 19: "2006-01-02T15:04:05"}
+
+func earliest(s string) (time.Time, bool) {
+	if s == "" {
+		return time.Time{}, false
+	}
+	if layout := partial[len(s)]; layout != "" {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, true
+		}
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// first is the first element or nil.
+func first[E any](l []E) *E {
+	if len(l) == 0 {
+		return nil
+	}
+	return &l[0]
+}
+
+// orZero makes chains of optional elements short.
+func orZero[E any](e *E) *E {
+	if e == nil {
+		return new(E)
+	}
+	return e
+}
+
+func period(p *r4.Period) *r4.Period       { return orZero(p) }
+func quantity(q *r4.Quantity) *r4.Quantity { return orZero(q) }
+func coding(c *r4.Coding) *r4.Coding       { return orZero(c) }
+
+func unit(q *r4.Quantity) string { return either(q.Unit, q.Code) }
+
+// either is the first text that is not blank.
+func either(options ...string) string {
+	for _, s := range options {
+		if strings.TrimSpace(s) != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func lastUpdated(m *r4.Meta) string { return string(orZero(m).LastUpdated) }
+
+// pick chooses among codings: the first preferred system that occurs, else the first coding with
+// a code, else the first. Never nil.
+func pick(c *r4.CodeableConcept, systems []string) *r4.Coding {
+	if c == nil || len(c.Coding) == 0 {
+		return &r4.Coding{}
+	}
+	for _, s := range systems {
+		for i := range c.Coding {
+			if c.Coding[i].Code != "" && sameSystem(c.Coding[i].System, s) {
+				return &c.Coding[i]
+			}
+		}
+	}
+	for i := range c.Coding {
+		if c.Coding[i].Code != "" {
+			return &c.Coding[i]
+		}
+	}
+	return &c.Coding[0]
+}
+
+// pickIn is the concept that has a coding in one of the systems, else the first.
+func pickIn(l []r4.CodeableConcept, systems ...string) *r4.CodeableConcept {
+	for _, s := range systems {
+		for i := range l {
+			if codeIn(&l[i], s) != "" {
+				return &l[i]
+			}
+		}
+	}
+	return first(l)
+}
+
+// codeIn is the code in the first of the systems that occurs; without systems, the first code.
+func codeIn(c *r4.CodeableConcept, systems ...string) string {
+	if len(systems) == 0 {
+		return pick(c, nil).Code
+	}
+	if p := pick(c, systems); slices.ContainsFunc(systems, func(s string) bool { return sameSystem(p.System, s) }) {
+		return p.Code
+	}
+	return ""
+}
+
+func hasCode(c *r4.CodeableConcept, system, code string) bool {
+	if c == nil {
+		return false
+	}
+	for i := range c.Coding {
+		if c.Coding[i].Code == code && sameSystem(c.Coding[i].System, system) {
+			return true
+		}
+	}
+	return false
+}
+
+// display is what the chosen coding is called, else the concept's own text.
+func display(c *r4.CodeableConcept, systems []string) string {
+	return strings.TrimSpace(either(pick(c, systems).Display, conceptText(c)))
+}
+
+func conceptText(c *r4.CodeableConcept) string { return strings.TrimSpace(orZero(c).Text) }
+
+// tokens are all codings in the form that FHIR's token search uses.
+func tokens(c *r4.CodeableConcept) []string {
+	if c == nil {
+		return nil
+	}
+	var l []string
+	for i := range c.Coding {
+		if k := &c.Coding[i]; k.Code != "" {
+			l = append(l, systemOf(k)+"|"+k.Code)
+		}
+	}
+	return l
+}
+
+func identifiers(l []r4.Identifier) []string {
+	var out []string
+	for i := range l {
+		if l[i].Value != "" {
+			out = append(out, l[i].System+"|"+l[i].Value)
+		}
+	}
+	return out
+}
+
+const identifierTypes = "http://terminology.hl7.org/CodeSystem/v2-0203"
+
+func typedIdentifier(l []r4.Identifier, code string) string {
+	for i := range l {
+		if hasCode(l[i].Type, identifierTypes, code) && l[i].Value != "" {
+			return strings.TrimSpace(l[i].Value)
+		}
+	}
+	return ""
+}
+
+// epicIdentifier finds an identifier by the end of its system: every Epic customer has an OID arc
+// of its own under 1.2.840.114350, and what the number means stands in the last arcs.
+func epicIdentifier(l []r4.Identifier, suffix string) string {
+	for i := range l {
+		if s := l[i].System; strings.HasPrefix(s, "urn:oid:1.2.840.114350.") && strings.HasSuffix(s, suffix) && l[i].Value != "" {
+			return strings.TrimSpace(l[i].Value)
+		}
+	}
+	return ""
+}
+
+func contactPoint(l []r4.ContactPoint, system string) string {
+	best := ""
+	rank := int64(math.MaxInt64)
+	for i := range l {
+		if l[i].System != system || l[i].Value == "" || l[i].Use == "old" {
+			continue
+		}
+		r := rank - 1 // no rank of its own: after all that have one, in the order given
+		if n, ok := intOrNull(string(l[i].Rank)).(int64); ok {
+			r = n
+		} else if best != "" {
+			continue
+		}
+		if r < rank {
+			best, rank = l[i].Value, r
+		}
+	}
+	return best
+}
+
+func extension(l []r4.Extension, url string) *r4.Extension {
+	for i := range l {
+		if l[i].URL == url {
+			return &l[i]
+		}
+	}
+	return nil
+}
+
+func extensionCode(l []r4.Extension, url string) string {
+	e := extension(l, url)
+	if e == nil {
+		return ""
+	}
+	switch v := e.Value.(type) {
+	case r4.Code:
+		return string(v)
+	case r4.String:
+		return string(v)
+	case *r4.Coding:
+		return v.Code
+	case *r4.CodeableConcept:
+		return codeIn(v)
+	}
+	return ""
+}
+
+// usCoreText is the text of a US Core race or ethnicity, else what its first code is called.
+func usCoreText(l []r4.Extension, url string) string {
+	e := extension(l, url)
+	if e == nil {
+		return ""
+	}
+	var categories []string
+	for i := range e.Extension {
+		x := &e.Extension[i]
+		switch v := x.Value.(type) {
+		case r4.String:
+			if x.URL == "text" && v != "" {
+				return string(v)
+			}
+		case *r4.Coding:
+			if x.URL == "ombCategory" && v.Display != "" {
+				categories = append(categories, v.Display)
+			}
+		}
+	}
+	return strings.Join(categories, ", ")
+}
+
+func usCoreCodes(l []r4.Extension, url string) []string {
+	e := extension(l, url)
+	if e == nil {
+		return nil
+	}
+	var codes []string
+	for i := range e.Extension {
+		x := &e.Extension[i]
+		if c, ok := x.Value.(*r4.Coding); ok && x.URL == "ombCategory" && c.Code != "" {
+			codes = append(codes, c.Code)
+		}
+	}
+	return codes
+}
+
+// written is a name as one would write it.
+func written(n *r4.HumanName) string {
+	if n.Text != "" {
+		return n.Text
+	}
+	parts := slices.Concat(n.Prefix, n.Given, []string{n.Family}, n.Suffix)
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+}
+
+func notes(l []r4.Annotation) string {
+	var parts []string
+	for i := range l {
+		if l[i].Text != "" {
+			parts = append(parts, string(l[i].Text))
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+// idOf is the id in a reference to typ ("" takes any type); "" for a contained resource, a urn or
+// a conditional reference, whose id nobody knows without more than the reference.
+func idOf(r *r4.Reference, typ string) string {
+	if r == nil || r.Reference == "" {
+		return ""
+	}
+	t, id := target(r.Reference)
+	if typ != "" && t != typ {
+		return ""
+	}
+	return id
+}
+
+// target takes Type/id, Type/id/_history/version and the same behind a base URL apart.
+func target(ref string) (typ, id string) {
+	if strings.HasPrefix(ref, "#") || strings.HasPrefix(ref, "urn:") || strings.ContainsAny(ref, "?#") {
+		return "", ""
+	}
+	parts := strings.Split(ref, "/")
+	if n := len(parts); n >= 4 && parts[n-2] == "_history" {
+		parts = parts[:n-2]
+	}
+	n := len(parts)
+	if n < 2 || !r4.IsResourceType(parts[n-2]) || parts[n-1] == "" {
+		return "", ""
+	}
+	id, err := url.PathUnescape(parts[n-1])
+	if err != nil {
+		return "", ""
+	}
+	return parts[n-2], id
+}
+
+func called(r *r4.Reference) string { return strings.TrimSpace(orZero(r).Display) }
+
+// start is the first moment of a choice of dateTime, instant and Period.
+func start(v any) string {
+	if p, ok := v.(*r4.Period); ok && p != nil {
+		return string(p.Start)
+	}
+	return dateTime(v)
+}
+
+func end(v any) string {
+	if p, ok := v.(*r4.Period); ok && p != nil {
+		return string(p.End)
+	}
+	return ""
+}
+
+func dateTime(v any) string {
+	switch d := v.(type) {
+	case r4.DateTime:
+		return string(d)
+	case r4.Instant:
+		return string(d)
+	case r4.Date:
+		return string(d)
+	}
+	return ""
+}
+
+// when is a choice element as it was written, whichever type it has.
+func when(v any) string {
+	if c, ok := v.(*r4.CodeableConcept); ok {
+		return either(conceptText(c), display(c, nil), codeIn(c))
+	}
+	return spoken(v)
+}
+
+// spoken is a value as one would write it, numbers literally.
+func spoken(v any) string {
+	switch v := v.(type) {
+	case *r4.Quantity:
+		return amount(v.Comparator, v.Value, either(v.Unit, v.Code))
+	case *r4.Age:
+		return amount(v.Comparator, v.Value, either(v.Unit, v.Code))
+	case *r4.CodeableConcept:
+		return either(conceptText(v), display(v, nil), codeIn(v))
+	case *r4.Range:
+		return strings.TrimSpace(spoken(quantity(v.Low)) + " - " + spoken(quantity(v.High)))
+	case *r4.Ratio:
+		return spoken(quantity(v.Numerator)) + " / " + spoken(quantity(v.Denominator))
+	case *r4.Period:
+		return string(v.Start) + "/" + string(v.End)
+	case *r4.SampledData:
+		return string(v.Data)
+	case r4.String:
+		return string(v)
+	case r4.Boolean:
+		return string(v)
+	case r4.Integer:
+		return string(v)
+	case r4.PositiveInt:
+		return string(v)
+	case r4.Time:
+		return string(v)
+	case r4.DateTime, r4.Instant, r4.Date:
+		return dateTime(v)
+	}
+	return ""
+}
+
+func amount(comparator string, value r4.Decimal, unit string) string {
+	return strings.TrimSpace(comparator + string(value) + " " + unit)
+}
+
+func systemOf(c *r4.Coding) string { return system(c.System) }
+
+func sameSystem(a, b string) bool { return a == b || (a != "" && system(a) == b) }
+
+// synonyms are the OIDs under which servers send well-known code systems (HL7 terminology,
+// identifiers of code systems). Epic sent OIDs until its November 2022 release and sends some still.
+var synonyms = map[string]string{
+	"urn:oid:2.16.840.1.113883.6.1":    loinc,
+	"urn:oid:2.16.840.1.113883.6.96":   snomed,
+	"urn:oid:2.16.840.1.113883.6.90":   icd10,
+	"urn:oid:2.16.840.1.113883.6.3":    icd10Int,
+	"urn:oid:2.16.840.1.113883.6.4":    icd10PCS,
+	"urn:oid:2.16.840.1.113883.6.88":   rxNorm,
+	"urn:oid:2.16.840.1.113883.6.69":   ndc,
+	"urn:oid:2.16.840.1.113883.12.292": cvx,
+	"urn:oid:2.16.840.1.113883.6.12":   cpt,
+}
+
+func system(s string) string {
+	if url, ok := synonyms[s]; ok {
+		return url
+	}
+	return s
+}
