@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/andironhq/andiron/r4"
@@ -35,9 +34,6 @@ func Explain(err error) (Advice, bool) {
 		explainSignIn, explainNetwork, explainOutcome, explainStatus,
 	} {
 		if a, ok := explain(e); ok {
-			if slices.ContainsFunc(e.checked, func(c Check) bool { return c.Text != "" }) {
-				a.Checked = append(slices.Clone(e.checked), a.Checked...)
-			}
 			return a, true
 		}
 	}
@@ -56,51 +52,69 @@ type answer struct {
 	checked   []Check
 }
 
+// evidence collects from the whole chain: an error of fhir that could not sign in wraps one of smart,
+// and the status is the latter's.
 func evidence(err error) answer {
 	e := answer{err: err}
-	if x, ok := errors.AsType[interface {
-		error
-		OAuthError() (code, description string)
-	}](err); ok {
-		e.oauth, _ = x.OAuthError()
-		e.signIn = true
-	}
-	if x, ok := errors.AsType[interface {
-		error
-		HTTPStatus() int
-	}](err); ok {
-		e.status = x.HTTPStatus()
-	}
-	if x, ok := errors.AsType[interface {
-		error
-		Outcome() *r4.OperationOutcome
-	}](err); ok {
-		e.outcome = x.Outcome()
-	}
-	if x, ok := errors.AsType[interface {
-		error
-		Challenge() string
-	}](err); ok {
-		e.challenge = x.Challenge()
-	}
-	if x, ok := errors.AsType[interface {
-		error
-		ResourceType() string
-	}](err); ok {
-		e.resource = x.ResourceType()
-	}
-	if x, ok := errors.AsType[interface {
-		error
-		Checked() [][2]string
-	}](err); ok {
-		for _, c := range x.Checked() {
-			e.checked = append(e.checked, Check{State: c[0], Text: c[1]})
+	walk(err, func(err error) {
+		if x, ok := err.(interface {
+			OAuthError() (code, description string)
+		}); ok && !e.signIn {
+			e.oauth, _ = x.OAuthError()
+			e.signIn = true
 		}
-	}
+		if x, ok := err.(interface{ HTTPStatus() int }); ok && e.status == 0 {
+			e.status = x.HTTPStatus()
+		}
+		if x, ok := err.(interface{ Outcome() *r4.OperationOutcome }); ok && e.outcome == nil {
+			e.outcome = x.Outcome()
+		}
+		if x, ok := err.(interface{ Challenge() string }); ok && e.challenge == "" {
+			e.challenge = x.Challenge()
+		}
+		if x, ok := err.(interface{ ResourceType() string }); ok && e.resource == "" {
+			e.resource = x.ResourceType()
+		}
+		if x, ok := err.(interface{ Checked() [][2]string }); ok && e.checked == nil {
+			for _, c := range x.Checked() {
+				e.checked = append(e.checked, Check{State: c[0], Text: c[1]})
+			}
+		}
+	})
 	if e.resource == "" {
 		e.resource = typeIn(err.Error())
 	}
 	return e
+}
+
+// walk visits an error and what it wraps, outermost first.
+func walk(err error, visit func(error)) {
+	if err == nil {
+		return
+	}
+	visit(err)
+	switch u := err.(type) { //nolint:errorlint // this is the walk
+	case interface{ Unwrap() error }:
+		walk(u.Unwrap(), visit)
+	case interface{ Unwrap() []error }:
+		for _, err := range u.Unwrap() {
+			walk(err, visit)
+		}
+	}
+}
+
+// write reports whether something was to be written. The line of a failed request begins with the
+// operation.
+func (e answer) write() bool {
+	for w := range strings.FieldsSeq(e.err.Error()) {
+		switch strings.Trim(w, ":,") {
+		case "create", "update", "POST", "PUT", "PATCH", "DELETE":
+			return true
+		case "read", "search", "GET":
+			return false
+		}
+	}
+	return false
 }
 
 // typeIn finds a resource type among the words of an error's line: fhir prints type and
@@ -119,19 +133,9 @@ func typeIn(line string) string {
 // says reports whether an error of the chain has exactly this text. It tells apart the sentinels
 // of packages that this one must not import.
 func says(err error, text string) bool {
-	if err == nil {
-		return false
-	}
-	if err.Error() == text {
-		return true
-	}
-	switch u := err.(type) { //nolint:errorlint // walks the chain itself
-	case interface{ Unwrap() error }:
-		return says(u.Unwrap(), text)
-	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(u.Unwrap(), func(err error) bool { return says(err, text) })
-	}
-	return false
+	found := false
+	walk(err, func(err error) { found = found || err.Error() == text })
+	return found
 }
 
 // explainStatus is what status and challenge alone tell. Epic often says no more: the body of
@@ -182,23 +186,23 @@ func explainStatus(e answer) (Advice, bool) {
 	case e.status == http.StatusTooManyRequests:
 		return Advice{
 			Title: "the server is throttling (429)",
-			Why: "The request was sent again, slower, until the retries ran out. Epic publishes no rate; the site or a " +
-				"gateway in front of it sets one.",
+			Why: "More requests were sent than it takes, by this client or by others that share its limit. Epic publishes no " +
+				"rate; the site or a gateway in front of it sets one.",
 			Fix:  []string{"andiron connection set NAME rate=50/m"},
 			More: topicRate,
 		}, true
 	case e.status == http.StatusServiceUnavailable || e.status == http.StatusBadGateway || e.status == http.StatusGatewayTimeout:
 		return Advice{
 			Title: fmt.Sprintf("the server is not available (%d)", e.status),
-			Why: "The request was sent again until the retries ran out. Epic sites have maintenance windows, most at night " +
-				"and on Sundays. The same command goes on where this one stopped.",
+			Why: "It is being maintained, overloaded, or the gateway in front of it finds it gone. Later the same command goes on " +
+				"where this one stopped.",
 			Fix:  []string{"andiron doctor"},
 			More: topicRate,
 		}, true
 	case e.status >= 500:
 		return Advice{
 			Title: fmt.Sprintf("the server failed (%d)", e.status),
-			Why:   "The fault is on its side, and it was asked again. If it stays, send the site's team the time and the path.",
+			Why:   "The fault is on its side. If it stays, send the site's team the time and the path.",
 			Fix:   []string{"andiron doctor"},
 			More:  topicNetwork,
 		}, true
@@ -210,12 +214,18 @@ func explainStatus(e answer) (Advice, bool) {
 			Fix:  []string{"andiron doctor"},
 			More: topicNetwork,
 		}, true
-	case e.status >= 300 && e.status != http.StatusOK:
-		return Advice{
-			Title: fmt.Sprintf("the server answered %d to %s", e.status, what),
-			Fix:   exampleFix(e.resource),
-			More:  topicSearch,
-		}, true
+	case e.status == http.StatusBadRequest:
+		a := Advice{
+			Title: "the server refused " + what + " (400)",
+			Why:   "It gave no reason that is known here: its OperationOutcome, if there is one, is not Epic's.",
+			More:  topicWrites,
+		}
+		if !e.write() {
+			a.Fix, a.More = exampleFix(e.resource), topicSearch
+		}
+		return a, true
+	case e.status >= 300:
+		return Advice{Title: fmt.Sprintf("the server answered %d to %s", e.status, what), More: topicNetwork}, true
 	}
 	return Advice{}, false
 }
@@ -237,11 +247,11 @@ func explainNotFound(e answer) Advice {
 		Title:   "the server has no such path for " + e.resource + " (404)",
 		Why:     "The web server answered and not the FHIR server.",
 		Checked: []Check{interactionCheck(e.resource)},
-		Fix:     []string{"andiron doctor"},
 		More:    topicSearch,
 	}
 	if _, known := LookupResource(e.resource); known {
 		a.Checked = append(a.Checked, unknown("whether the base URL is right: at Epic it ends in /api/FHIR/R4"))
+		a.Fix = []string{"andiron doctor"}
 	}
 	return a
 }
@@ -262,7 +272,11 @@ func interactionCheck(resourceType string) Check {
 			does = append(does, strings.TrimSuffix(i, "-type"))
 		}
 	}
-	return ok("Epic's R4 server has " + resourceType + ": " + strings.Join(does, ", "))
+	text := "Epic's R4 server has " + resourceType + ": " + strings.Join(does, ", ")
+	if !r.Does("search-type") {
+		text += "; no search"
+	}
+	return ok(text)
 }
 
 // exampleFix is a search of the type that meets its rule.

@@ -28,12 +28,15 @@ func explainOutcome(e answer) (Advice, bool) {
 			return explain(e, n), true
 		}
 		if c, ok := LookupCode(n); ok && c.Severity == "fatal" {
-			return Advice{
+			a := Advice{
 				Title: fmt.Sprintf("the server refused%s (%s)", of(e.resource), numbered(e.status, n)),
 				Why:   c.Meaning,
-				Fix:   exampleFix(e.resource),
-				More:  topicSearch,
-			}, true
+				More:  topicWrites,
+			}
+			if !e.write() {
+				a.Fix, a.More = exampleFix(e.resource), topicSearch
+			}
+			return a, true
 		}
 	}
 	return Advice{}, false
@@ -106,7 +109,7 @@ var byNumber = map[string]func(e answer, number string) Advice{
 		a := Advice{
 			Title: "the user may not see this (" + numbered(e.status, n) + ")",
 			Why: "The app is allowed, the user is not: for a backend app that is the background user that the site mapped to it. " +
-				"Ask the site's Epic team for its security. Asking again changes nothing.",
+				"Ask the site's Epic team to widen that user's security. Asking again changes nothing.",
 			More: topicPermissions,
 		}
 		if e.resource == "AllergyIntolerance" {
@@ -204,7 +207,24 @@ var byNumber = map[string]func(e answer, number string) Advice{
 }
 
 func searchRule(e answer, n string) Advice {
-	resource := or(e.resource, ruleOwner(e.outcome))
+	owner := ruleOwner(e.outcome)
+	if e.resource == "Group" && owner == "Patient" {
+		return Advice{
+			Title: "the server refuses an export of Patient alone (" + numbered(e.status, n) + ")",
+			Why:   "Some sites hold the export of this one type to the rule of its search. With a second type it passes.",
+			Fix:   []string{"andiron export DIR --type Patient,Condition"},
+			More:  topicBulk,
+		}
+	}
+	if e.write() {
+		return Advice{
+			Title: fmt.Sprintf("the server refused to write this %s (%s)", or(e.resource, "resource"), numbered(e.status, n)),
+			Why: "An element that this site requires is missing, or one of its rules is broken; the outcome's expression names " +
+				"the element. What is required differs from site to site.",
+			More: topicWrites,
+		}
+	}
+	resource := or(owner, e.resource)
 	rule, known := LookupRule(resource)
 	if !known {
 		return Advice{
@@ -214,10 +234,10 @@ func searchRule(e answer, n string) Advice {
 		}
 	}
 	a := Advice{
-		Title: fmt.Sprintf("the server refused the %s search: it names too little (%s)", resource, numbered(e.status, n)),
-		Why:   "",
-		Fix:   exampleFix(resource),
-		More:  topicSearch,
+		Title:   fmt.Sprintf("the server refused the %s search: it names too little (%s)", resource, numbered(e.status, n)),
+		Checked: ignoredParameters(e.outcome),
+		Fix:     exampleFix(resource),
+		More:    topicSearch,
 	}
 	var needs []string
 	for _, c := range rule.Clauses {
@@ -280,15 +300,39 @@ func invalidValue(e answer, n string) Advice {
 	}
 	if list := Categories(e.resource); len(list) > 0 {
 		var words []string
+		numbers := false
 		for _, c := range list {
-			words = append(words, c.Code)
+			switch {
+			case strings.Trim(c.Code, "0123456789") != "":
+				words = append(words, c.Code)
+			case c.Name != "":
+				words = append(words, c.Code+" ("+c.Name+")")
+			default:
+				numbers = true
+			}
+		}
+		if numbers {
+			words = append(words, "some SNOMED CT numbers")
 		}
 		a.Why = "Categories that Epic knows for " + e.resource + ": " + strings.Join(words, ", ") + "."
 	}
 	return a
 }
 
+// idOnly is what some versions of Epic say to any other search of some types (capture, high).
+const idOnly = "Only an _ID search is allowed."
+
 func invalidID(e answer, n string) Advice {
+	for _, i := range e.outcome.Issue {
+		if i.Diagnostics == idOnly && e.resource != "" {
+			return Advice{
+				Title:   fmt.Sprintf("this version of the server searches %s by _id alone (%s)", e.resource, numbered(e.status, n)),
+				Checked: ignoredParameters(e.outcome),
+				Fix:     []string{"andiron get '" + e.resource + "?_id=ID'"},
+				More:    topicSearch,
+			}
+		}
+	}
 	return Advice{
 		Title: fmt.Sprintf("the server does not know the patient or a parameter of this%s search (%s)", before(e.resource), numbered(e.status, n)),
 		Why:   "Ids are opaque, case counts, and each site and environment has its own: an id of the sandbox is none at a hospital.",
@@ -320,6 +364,19 @@ func noSubResource(e answer, n string) Advice {
 		a.Fix = exampleFix(e.resource)
 	}
 	return a
+}
+
+var ignoredForm = regexp.MustCompile(`^Unknown parameter: ([A-Z][A-Z_-]{0,39})\. Parameter has been ignored\.$`)
+
+// ignoredParameters are the names that 59100 quotes in upper case; only what looks like a name passes.
+func ignoredParameters(o *r4.OperationOutcome) []Check {
+	var out []Check
+	for _, i := range o.Issue {
+		if m := ignoredForm.FindStringSubmatch(i.Diagnostics); m != nil {
+			out = append(out, fail("parameter "+strings.ToLower(m[1])+" is unknown to the server and was ignored"))
+		}
+	}
+	return out
 }
 
 var partForm = regexp.MustCompile(`^Client not authorized for ([A-Z][A-Za-z]{2,40}) - ([A-Z][A-Za-z -]{1,60}?)(?:\.|$)`)

@@ -1,6 +1,7 @@
 package epic
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 )
@@ -26,6 +27,7 @@ func explainSignIn(e answer) (Advice, bool) {
 			a.Title = "the server refused the app's signed token (invalid_client); a cause was found"
 			a.Checked = nil
 		}
+		a.Checked = append(slices.Clone(e.checked), a.Checked...)
 		return a, true
 	case "unauthorized_client":
 		return Advice{
@@ -81,10 +83,11 @@ func explainSignIn(e answer) (Advice, bool) {
 		}, true
 	case e.status >= 400:
 		return Advice{
-			Title: "the server refused the sign-in without saying why (" + http.StatusText(e.status) + ")",
-			Why:   "No OAuth error came with the answer: it may be a proxy's, or the token URL is another one.",
-			Fix:   []string{"andiron doctor"},
-			More:  topicSignIn,
+			Title:   fmt.Sprintf("the server refused the sign-in without saying why (%d)", e.status),
+			Why:     "No OAuth error came with the answer: it may be a proxy's, or the token URL is another one.",
+			Checked: slices.Clone(e.checked),
+			Fix:     []string{"andiron doctor"},
+			More:    topicSignIn,
 		}, true
 	}
 	return Advice{}, false

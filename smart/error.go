@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -96,13 +97,15 @@ func (e *Error) OAuthError() (code, description string) { return e.Code, e.Descr
 // text; package epic shows them.
 func (e *Error) Checked() [][2]string {
 	var out [][2]string
+	times := slices.ContainsFunc(e.Findings, func(f Finding) bool {
+		return f.Severity == SeverityError && (f.Rule == "L8" || f.Rule == "L9")
+	})
 	for _, f := range e.Findings {
-		switch f.Severity {
-		case SeverityOK:
+		switch {
+		case f.Severity == SeverityOK:
 			out = append(out, [2]string{"ok", f.Text})
-		case SeverityError:
+		case f.Severity == SeverityError, f.Rule == "W5" && times: // clocks that differ are a cause then
 			out = append(out, [2]string{"fail", f.Text})
-		case SeverityWarning, SeverityUnknown:
 		}
 	}
 	return out
