@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -65,7 +66,7 @@ func (a *App) kind() Kind {
 func (a *App) check(k Knobs) error {
 	switch {
 	case a.ClientID == "":
-		return fmt.Errorf("sim: app without a client id")
+		return errors.New("sim: app without a client id")
 	case a.JWKSURL == "" && a.JWK == nil && a.kind() == Backend:
 		return fmt.Errorf("sim: app %s: a backend app needs a JWK Set URL", a.ClientID)
 	case a.JWKSURL == "" && a.JWK != nil && !k.StaticKeys:
@@ -100,7 +101,6 @@ type apps struct {
 type registration struct {
 	App
 	grants grantedAPIs
-	err    error
 	from   time.Time // known to the server from here on
 }
 

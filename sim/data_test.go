@@ -100,7 +100,7 @@ func TestSyntheaComesOutAsItWentIn(t *testing.T) {
 // stream fetches a file into w and counts its lines.
 func (h *hospital) stream(target string, w io.Writer) int {
 	h.t.Helper()
-	req, _ := http.NewRequest("GET", target, nil)
+	req, _ := http.NewRequest(http.MethodGet, target, nil)
 	req.Header.Set("Authorization", "Bearer "+h.token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -23,7 +23,7 @@ func (h *hospital) fail(f sim.Fault) {
 // body fetches and returns what arrived with the error that ended it.
 func (h *hospital) body(target string) (string, error) {
 	h.t.Helper()
-	req, _ := http.NewRequest("GET", target, nil)
+	req, _ := http.NewRequest(http.MethodGet, target, nil)
 	req.Header.Set("Authorization", "Bearer "+h.token)
 	req.Header.Set("Accept", "application/fhir+json")
 	resp, err := (&http.Client{Timeout: 300 * time.Millisecond}).Do(req)
@@ -243,7 +243,7 @@ func TestControlsAreLocal(t *testing.T) {
 		{"a foreign page's image", "127.0.0.1:5555", "127.0.0.1:7400", http.Header{"Sec-Fetch-Site": {"cross-site"}}, 403},
 		{"no address at all", "", "127.0.0.1:7400", nil, 403},
 	} {
-		r := httptest.NewRequest("GET", "/_sim/log", nil)
+		r := httptest.NewRequest(http.MethodGet, "/_sim/log", nil)
 		r.RemoteAddr, r.Host = tt.remote, tt.host
 		for name, v := range tt.header {
 			r.Header[name] = v
@@ -257,7 +257,7 @@ func TestControlsAreLocal(t *testing.T) {
 	open := &sim.Server{Data: s.Data, InsecureRemoteControl: true}
 	defer func() { _ = open.Close() }()
 	w := httptest.NewRecorder()
-	open.ServeHTTP(w, httptest.NewRequest("GET", "/_sim/log", nil))
+	open.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/_sim/log", nil))
 	if w.Code != 200 {
 		t.Errorf("InsecureRemoteControl: %d, want 200", w.Code)
 	}
@@ -273,7 +273,7 @@ func TestOpenTellsWhatIsWrongWithData(t *testing.T) {
 		t.Error("the second Open forgets the error")
 	}
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	if w.Code != 500 {
 		t.Errorf("serving without data: %d, want 500", w.Code)
 	}

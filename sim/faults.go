@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -119,7 +120,7 @@ func (f Fault) check() error {
 	case f.Probability < 0 || f.Probability > 1:
 		return fmt.Errorf("sim: fault: probability %v is not between 0 and 1", f.Probability)
 	case f.Status == 0 && f.Code == "" && f.Body == "" && f.Cut == "" && f.Latency == 0 && f.RetryAfter == "" && f.Header == nil:
-		return fmt.Errorf("sim: fault: it does nothing")
+		return errors.New("sim: fault: it does nothing")
 	}
 	return nil
 }
@@ -144,7 +145,7 @@ type activeFault struct {
 
 func (f *faults) seed(n uint64) {
 	f.init = n
-	f.rand = rand.New(rand.NewPCG(n, 0xfa017)) // #nosec G404 -- chance that must repeat
+	f.rand = rand.New(rand.NewPCG(n, 0xfa017))
 }
 
 // Fail sets a fault. Several can be active; the first that applies happens.
@@ -286,12 +287,12 @@ type cut struct {
 func (c *cut) write(w *recorder, b []byte) (int, error) {
 	whole := len(b)
 	if int64(len(b)) < c.left {
-		n, err := w.ResponseWriter.Write(b)
+		n, err := w.ResponseWriter.Write(b) //nolint:gosec // as below
 		w.sent += int64(n)
 		c.left -= int64(n)
 		return n, err
 	}
-	n, err := w.ResponseWriter.Write(b[:c.left])
+	n, err := w.ResponseWriter.Write(b[:c.left]) //nolint:gosec // a fault serves what its setter wants
 	w.sent += int64(n)
 	if err != nil {
 		return n, err

@@ -76,6 +76,7 @@ const (
 // memory is a segment that may still grow; what was handed out does not change.
 type memory struct{ b []byte }
 
+// ReadAt serves [io.ReaderAt].
 func (m *memory) ReadAt(p []byte, at int64) (int, error) {
 	if at >= int64(len(m.b)) {
 		return 0, io.EOF

@@ -114,7 +114,7 @@ func newEpicFHIRClient(t *testing.T, baseURL, accessToken string) *epicFHIRClien
 
 func (c *epicFHIRClient) get(target string) map[string]any {
 	c.t.Helper()
-	req, err := http.NewRequest("GET", target, nil)
+	req, err := http.NewRequest(http.MethodGet, target, nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestGuideStep6Export(t *testing.T) {
 
 	// start_bulk_export(base_url, token, resource_types)
 	params := url.Values{"_type": {strings.Join([]string{"Patient", "Observation"}, ",")}}
-	req, err := http.NewRequest("GET", h.base()+"/$export?"+params.Encode(), nil)
+	req, err := http.NewRequest(http.MethodGet, h.base()+"/$export?"+params.Encode(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestGuideStep6Export(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.StatusCode != 202 {
+	if resp.StatusCode != http.StatusAccepted {
 		t.Fatalf("kick-off: %d, want 202", resp.StatusCode)
 	}
 	statusURL := resp.Header.Get("Content-Location")
@@ -250,18 +250,18 @@ func TestGuideStep6Export(t *testing.T) {
 	// poll_export_status(status_url, token): no Accept, as in the guide
 	var result map[string]any
 	for polls := 0; result == nil; polls++ {
-		req, _ := http.NewRequest("GET", statusURL, nil)
+		req, _ := http.NewRequest(http.MethodGet, statusURL, nil)
 		req.Header.Set("Authorization", "Bearer "+token)
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		switch {
-		case resp.StatusCode == 202 && polls < 10:
+		case resp.StatusCode == http.StatusAccepted && polls < 10:
 			if resp.Header.Get("X-Progress") == "" {
 				t.Error("no X-Progress while the export runs")
 			}
-		case resp.StatusCode == 200:
+		case resp.StatusCode == http.StatusOK:
 			if err := json.NewDecoder(resp.Body).Decode(&result); err != nil {
 				t.Fatal(err)
 			}

@@ -68,7 +68,7 @@ func open(t testing.TB, change func(*sim.Server)) *hospital {
 	}
 	server := httptest.NewServer(h.Server)
 	t.Cleanup(server.Close)
-	t.Cleanup(func() { _ = h.Server.Close() })
+	t.Cleanup(func() { _ = h.Close() })
 	h.origin = server.URL
 	return h
 }

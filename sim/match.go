@@ -46,17 +46,18 @@ func walk(v any, path []string) []any {
 		if len(path) == 0 {
 			return []any{v}
 		}
-		prefix, choice := strings.CutSuffix(path[0], "[x]")
+		step, further := path[0], path[1:]
+		prefix, choice := strings.CutSuffix(step, "[x]")
 		if !choice {
-			if next, ok := v[path[0]]; ok {
-				return walk(next, path[1:])
+			if next, ok := v[step]; ok {
+				return walk(next, further)
 			}
 			return nil
 		}
 		var list []any
 		for name, next := range v {
 			if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" && rest[0] >= 'A' && rest[0] <= 'Z' {
-				list = append(list, walk(next, path[1:])...)
+				list = append(list, walk(next, further)...)
 			}
 		}
 		return list

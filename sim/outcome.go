@@ -60,16 +60,6 @@ func (i issue) as(severity, code string) issue {
 	return i
 }
 
-// fatal tells whether the request fails.
-func (o outcome) fatal() bool {
-	for _, i := range o {
-		if i.Severity == "fatal" {
-			return true
-		}
-	}
-	return false
-}
-
 // codes lists the Epic codes, for the log.
 func (o outcome) codes() string {
 	list := ""

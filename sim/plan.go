@@ -75,7 +75,7 @@ func (s *Server) planSearch(q query, contextPatient string) (*plan, *refusal) {
 }
 
 func unknownParam(name string) issue {
-	return say("59100", "Unknown parameter: "+strings.ToUpper(name)+". Parameter has been ignored.")
+	return say("59100", "Unknown parameter: "+strings.ToUpper(clip(name))+". Parameter has been ignored.")
 }
 
 // unknownParams makes the 59100 of each parameter that the type does not declare. They are
@@ -244,9 +244,7 @@ func (s *Server) planDemographics(p *plan) *refusal {
 }
 
 func fullDate(value string) bool {
-	if strings.HasPrefix(value, "eq") {
-		value = value[2:]
-	}
+	value = strings.TrimPrefix(value, "eq")
 	_, ok := parseDate(value)
 	return ok && len(value) == 10
 }
@@ -258,6 +256,9 @@ func (s *Server) planConditions(p *plan) {
 	params := searchParams[q.typ]
 	native := s.nativeParams(q.typ)
 	for i, x := range q.pairs {
+		if base, _, cut := strings.Cut(strings.ReplaceAll(x.name, ".", ":"), ":"); cut && x.name != "patient.identifier" && s.declaresParam(q.typ, base) {
+			p.info = append(p.info, notModelled(x.name)) // a modifier or a chain
+		}
 		if slices.Contains(generalParams, x.name) || isPatientParam(q.typ, x.name) || !s.declaresParam(q.typ, x.name) || x.value == "" {
 			continue
 		}
@@ -272,7 +273,7 @@ func (s *Server) planConditions(p *plan) {
 		}
 		how, ok := params[x.name]
 		if !ok {
-			p.info = append(p.info, say("59100", "Parameter not modelled by the simulator: "+strings.ToUpper(x.name)+". Parameter has been ignored."))
+			p.info = append(p.info, notModelled(x.name))
 			continue
 		}
 		values := alternatives(x.value)
@@ -293,6 +294,11 @@ func (s *Server) planConditions(p *plan) {
 			p.post = append(p.post, c)
 		}
 	}
+}
+
+// notModelled reports a parameter that Epic knows and the simulator does not evaluate.
+func notModelled(name string) issue {
+	return say("59100", "Parameter not modelled by the simulator: "+strings.ToUpper(clip(name))+". Parameter has been ignored.")
 }
 
 // firstOnly are the types of which only the first repetition of a parameter counts.

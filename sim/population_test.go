@@ -133,7 +133,7 @@ func TestExportRepeatsBySeed(t *testing.T) {
 		}
 		return b.String()
 	}
-	if text() != text() {
+	if first, second := text(), text(); first != second {
 		t.Error("two exports of one seed differ")
 	}
 }

@@ -35,7 +35,6 @@ func at(param string) string {
 // The refusals that captures of Epic's sandbox record, word for word (April 2026 and December
 // 2025, high).
 func TestRecordedRefusals(t *testing.T) {
-	h := open(t, nil)
 	bogus := one("information", "invalid", "59100", text59, `,"diagnostics":"Unknown parameter: TOTALLY-BOGUS-PARAM. Parameter has been ignored."`)
 	demographics := one("fatal", "business-rule", "59159", rule, `,"diagnostics":"This resource requires demographics or _id parameter for searching."`+at("demographics/_id"))
 	codeOrCategory := one("fatal", "required", "59108", needed, `,"diagnostics":"Must have either code or category."`+at("code/category"))
@@ -56,8 +55,7 @@ func TestRecordedRefusals(t *testing.T) {
 			one("warning", "suppressed", "59204", "The authenticated client's search request applies to a sub-resource that the client is not authorized for. Results of this sub-type will not be returned.", `,"diagnostics":"Client not authorized for Observation - SmartData Elements. Search results of this type have not been included."`),
 			one("fatal", "invalid", "59022", "Combination of parameters is not valid for any authorized sub-resource. No search was performed.", ""))},
 	}
-	// Only with generated patients does the app lack SmartData; here it is asked for by name.
-	h = open(t, func(s *sim.Server) {
+	h := open(t, func(s *sim.Server) {
 		s.Apps[0].APIs = []string{"Patient.Search", "Observation.Search (Labs)", "CarePlan.Search", "Observation.Search (Vital Signs)"}
 	})
 	for _, tt := range tests {
@@ -305,6 +303,10 @@ func TestUnmodelledParameterIsReported(t *testing.T) {
 	if !slices.Contains(b.codes(), "59100") {
 		t.Errorf("codes are %v, want 59100 for a parameter that is not modelled", b.codes())
 	}
+	if b := h.bundle("Condition?patient=eAlex3&code:text=x"); !slices.Contains(b.codes(), "59100") {
+		t.Errorf("codes are %v, want 59100 for a modifier", b.codes())
+	}
+	b = h.bundle("CarePlan?patient=eAlex3&category=38717003&performer=x")
 	list := h.Requests()
 	if notes := list[len(list)-1].Notes; len(notes) != 1 || !strings.Contains(notes[0], "PERFORMER") {
 		t.Errorf("the log notes %q, want the parameter's name", notes)

@@ -45,15 +45,15 @@ func newStore() *store {
 func (s *store) put(f found, segment int, offset int64, length int) {
 	no, ok := s.typeNo[f.typ]
 	if !ok {
-		no = uint16(len(s.typeName)) // #nosec G115 -- there are fewer types than that
+		no = uint16(len(s.typeName))
 		s.typeNo[f.typ] = no
 		s.typeName = append(s.typeName, f.typ)
 		s.byType = append(s.byType, nil)
 	}
-	at := int32(len(s.entries)) // #nosec G115 -- checked by load
+	at := int32(len(s.entries))
 	s.entries = append(s.entries, entry{
-		offset: offset, length: uint32(length), // #nosec G115 -- checked by load
-		id: f.id, patient: f.patient, segment: uint16(segment), typ: no, // #nosec G115 -- as above
+		offset: offset, length: uint32(length),
+		id: f.id, patient: f.patient, segment: uint16(segment), typ: no,
 	})
 	s.byType[no] = append(s.byType[no], at)
 	if f.patient != "" {

@@ -6,8 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -69,12 +69,12 @@ func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, string) {
 }
 
 func (s *Server) clientCredentials(w *recorder, r *http.Request, form url.Values) {
-	const bearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" //nolint:gosec // a name, no credential
 	switch {
 	case form.Get("client_assertion") == "":
 		s.refuseToken(w, "invalid_client", "client_assertion is missing")
 		return
-	case form.Get("client_assertion_type") != bearer:
+	case form.Get("client_assertion_type") != jwtBearer:
 		s.refuseToken(w, "invalid_request", "client_assertion_type is not jwt-bearer")
 		return
 	}
@@ -206,7 +206,7 @@ func (s *Server) issue(reg *registration, scope string) string {
 			}
 		}
 	}
-	s.tokens.byID[sum] = &grant{reg: reg, expires: now.Add(s.knobs.TokenLife), print: fmt.Sprintf("%x", sum[:4])}
+	s.tokens.byID[sum] = &grant{reg: reg, expires: now.Add(s.knobs.TokenLife), print: hex.EncodeToString(sum[:4])}
 	return token
 }
 

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -65,7 +66,7 @@ func TestXMLIsFHIR(t *testing.T) {
 		body := h.get(path, "Accept", "application/fhir+xml").body
 		d := xml.NewDecoder(strings.NewReader(body))
 		for {
-			if _, err := d.Token(); err == io.EOF {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Errorf("%s as XML is not well formed: %v", path, err)

@@ -117,7 +117,7 @@ func writeMember(b *bytes.Buffer, o *object, name string) error {
 		name = shadow
 	}
 	if !xmlName(name) {
-		return fmt.Errorf("a member that cannot be an element")
+		return errors.New("a member that cannot be an element")
 	}
 	values, extras := asList(o.values[name]), asList(o.values["_"+name])
 	for i := range max(len(values), len(extras)) {
