@@ -122,7 +122,7 @@ func (e *encoder) primitive(name, v string, s shape) {
 
 // scalar writes one primitive. The text of a number or boolean that is none is written as a string.
 func (e *encoder) scalar(v string, s shape) {
-	if s == isNumber && numberLen(v) == len(v) || s == isBoolean && (v == "true" || v == "false") {
+	if s == isNumber && isNumberText(v) || s == isBoolean && (v == "true" || v == "false") {
 		e.buf = append(e.buf, v...)
 		return
 	}

@@ -28,9 +28,9 @@ type LineChecker struct {
 	offset int64 // of this line in the stream
 	pos    int64 // of the next piece in the stream
 
-	stack []frame  // what is open
+	stack []frame    // what is open
 	names []openName // of the open objects
-	arena []byte   // the text of names
+	arena []byte     // the text of names
 
 	word    string // rest of true, false or null
 	key     bool   // the string is a member name
