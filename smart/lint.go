@@ -103,7 +103,7 @@ func (l Lint) Findings() []Finding {
 	l.key(r)
 	if !l.ServerTime.IsZero() {
 		if d := l.ServerTime.Sub(l.Now); d.Abs() > lintSkew+time.Second { // Date has whole seconds
-			r.warn("W5", fmt.Sprintf("the server's clock is %s of ours", ahead(d)))
+			r.warn("W5", "the server's clock is "+against(d))
 		} else {
 			r.ok("W5", "our clock and the server's agree")
 		}
@@ -405,11 +405,11 @@ func when(claims map[string]any, name string) (time.Time, bool) {
 
 func short(d time.Duration) string { return d.Round(time.Second).String() }
 
-func ahead(d time.Duration) string {
+func against(d time.Duration) string {
 	if d < 0 {
-		return short(-d) + " behind"
+		return short(-d) + " behind ours"
 	}
-	return short(d) + " ahead"
+	return short(d) + " ahead of ours"
 }
 
 // quote shows an id of somebody else's making: short and printable.
