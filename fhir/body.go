@@ -86,11 +86,8 @@ func (b *body) Close() error {
 
 // unpack turns a gzip-encoded answer into a plain one, with a bound on how far it may
 // expand. It looks at the first bytes, not only at the header: servers send one without
-// the other. It reads nothing before the caller does. asIs leaves a good answer alone.
-func unpack(resp *http.Response, asIs bool) error {
-	if asIs && resp.StatusCode/100 == 2 {
-		return nil
-	}
+// the other. It reads nothing before the caller does.
+func unpack(resp *http.Response) error {
 	switch enc := asciiLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); enc {
 	case "", "identity":
 		return nil

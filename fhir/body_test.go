@@ -72,6 +72,16 @@ func TestPackedAnswers(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a refusal in an unknown encoding keeps its status", func(t *testing.T) {
+		w := newWorld(t, func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Content-Encoding", "br")
+			reply(rw, http.StatusForbidden, "x")
+		})
+		_, err := Read[r4.Patient](t.Context(), w.c, "a")
+		if e := asError(t, err); e.Status != http.StatusForbidden || errors.Is(err, ErrNotFHIR) {
+			t.Errorf("got %v, want a plain 403", err)
+		}
+	})
 	t.Run("who asks for an encoding gets it", func(t *testing.T) {
 		w := newWorld(t, serve("application/fhir+ndjson", "gzip", packed(doc)))
 		resp, err := w.c.Do(t.Context(), Request{URL: "Patient/a", Header: http.Header{"Accept-Encoding": {"gzip"}}})

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/andironhq/andiron/r4"
@@ -113,7 +114,7 @@ type state struct {
 
 	transport http.RoundTripper
 
-	absurd       sync.Once // a senseless Retry-After is mentioned once
+	absurd       atomic.Bool // a senseless Retry-After is mentioned once
 	capabilities capabilityCache
 }
 

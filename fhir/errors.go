@@ -55,7 +55,7 @@ type Error struct {
 	URL string
 	// Page is the page of a search, from 1; 0 outside of searches.
 	Page int
-	// Tries is how often the request was sent; 0 when it never was.
+	// Tries is how many attempts were made; 0 when the request was refused here.
 	Tries int
 	// Status is the HTTP status; 0 when there was no answer.
 	Status int
@@ -75,6 +75,7 @@ type Error struct {
 	path      string // what Error() shows of the URL
 	outcome   *r4.OperationOutcome
 	transient bool // may be gone the next time
+	foreign   bool // another origin said so, where ForeignOK allowed it
 }
 
 // Error is one line: operation, type of resource, status, codes, cause.

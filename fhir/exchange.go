@@ -27,18 +27,20 @@ func (e tokenError) Is(target error) bool { return target == errToken }
 
 // exchange is one HTTP request and the headers of its answer. The origin has been checked.
 func (c *call) exchange(ctx context.Context, at hop) (*http.Response, error) {
-	header, err := c.header(ctx, at)
-	if err != nil {
-		return nil, err
-	}
 	if err := c.gate.enter(ctx); err != nil {
-		return nil, network(err)
+		return nil, network(stopped(ctx, err))
+	}
+	header, err := c.header(ctx, at) // not before: a token ages while one waits
+	if err != nil {
+		c.gate.leave()
+		return nil, err
 	}
 	var reached atomic.Bool
 	if _, std := c.transport.(*http.Transport); !std {
 		reached.Store(true) // only the standard transport tells when it has a connection
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	parent := ctx
+	ctx, cancel := context.WithCancelCause(parent)
 	stop := c.deadlines(cancel)
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { reached.Store(true) },
@@ -49,7 +51,7 @@ func (c *call) exchange(ctx context.Context, at hop) (*http.Response, error) {
 		if context.Cause(ctx) == ErrStalled { //nolint:errorlint // the very value set by deadlines
 			err = ErrStalled
 		}
-		err = network(err)
+		err = network(stopped(parent, err))
 	}
 	c.sent = c.sent || reached.Load()
 	c.observe(ctx, at, resp, err, start, time.Since(began))

@@ -174,6 +174,33 @@ func TestOpenStreamsDoNotBlockOtherRequests(t *testing.T) {
 	}
 }
 
+func TestCallersOwnCauseIsKept(t *testing.T) {
+	w := newWorld(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	cause := errors.New("the user left")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		for w.asked() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel(cause)
+	}()
+	_, err := Read[r4.Patient](ctx, w.c, "a")
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, cause) || err.Error() != "fhir: read Patient/…: stopped by its context" || w.asked() != 1 {
+		t.Errorf("got %v after %d requests, want the context's error with its cause after 1", err, w.asked())
+	}
+}
+
+func TestAnotherOriginCannotPauseTheClient(t *testing.T) {
+	w := newWorld(t, func(rw http.ResponseWriter, _ *http.Request) { reply(rw, 200, `{"resourceType":"Patient"}`) })
+	w.evilStatus = http.StatusTooManyRequests
+	if _, err := w.c.Do(t.Context(), Request{URL: "https://files.example.com/1.ndjson", ForeignOK: true, NoRetry: true}); asError(t, err).Status != 429 {
+		t.Fatal(err)
+	}
+	if _, err := Read[r4.Patient](t.Context(), w.c, "a"); err != nil || w.clock.waited() != 0 {
+		t.Errorf("the server was asked only after %s, %v", w.clock.waited(), err)
+	}
+}
+
 func TestCancelledCallerStopsWaiting(t *testing.T) {
 	w := newWorld(t, func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Retry-After", "60")

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/andironhq/andiron/r4"
 )
 
 // origin is scheme, host and effective port: what a token is bound to. A different port of
@@ -114,8 +116,9 @@ func secure(o origin, insecureHTTP bool) error {
 // the bytes they came with. at is the request whose answer holds the link; nil for a
 // caller's own URL, which is relative to the base.
 //
-// A link in a Bundle is relative to the service base (FHIR R4, Bundle, "Resource URL &
-// Uniqueness rules"); "?x=y" alone can only mean the request it answers.
+// A relative link that begins with a resource type is relative to the service base, as in
+// all of FHIR and as in the Location of Epic's servers; any other is relative to the request
+// it answers, as in HTTP (RFC 9110, section 10.2.2).
 func resolve(base, at *url.URL, ref string) (*url.URL, error) {
 	if len(ref) > maxURL {
 		return nil, errBadURL
@@ -128,6 +131,7 @@ func resolve(base, at *url.URL, ref string) (*url.URL, error) {
 		return nil, errBadURL
 	}
 	u.Fragment, u.RawFragment = "", ""
+	u.RawQuery = printable(u.RawQuery)
 	from := base
 	if at != nil {
 		from = at
@@ -143,6 +147,8 @@ func resolve(base, at *url.URL, ref string) (*url.URL, error) {
 		next := *from
 		next.RawQuery, next.ForceQuery = u.RawQuery, u.ForceQuery
 		u = &next
+	case at != nil && !r4.IsResourceType(firstSegment(u.Path)):
+		u = at.ResolveReference(u)
 	default:
 		dir := *base
 		dir.Path += "/"
@@ -161,6 +167,24 @@ func resolve(base, at *url.URL, ref string) (*url.URL, error) {
 const maxURL = 64 << 10
 
 var errBadURL = errors.New("malformed URL")
+
+func firstSegment(path string) string {
+	first, _, _ := strings.Cut(path, "/")
+	return first
+}
+
+// printable escapes what would break a request line, and nothing else.
+func printable(query string) string {
+	var b strings.Builder
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c >= 0x7f {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
 
 func isASCII(s string) bool {
 	for i := range len(s) {

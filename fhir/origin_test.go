@@ -122,6 +122,8 @@ func TestLinksAreResolvedAndKeptAsGiven(t *testing.T) {
 		{"odd but legal bytes", goodBase + "/Patient?a=%7C|'(%2b+%20&&=", goodBase + "/Patient?a=%7C|'(%2b+%20&&="},
 		{"encoded slash", goodBase + "/a%2Fb?x", goodBase + "/a%2Fb?x"},
 		{"relative to the base", "Patient?page=2", goodBase + "/Patient?page=2"},
+		{"relative to the request", "page?n=2", goodBase + "/page?n=2"},
+		{"a space in the query", "Patient?name=a b\u00e9", goodBase + "/Patient?name=a%20b%C3%A9"},
 		{"query alone", "?page=2", goodBase + "/Patient?page=2"},
 		{"absolute path", "/other?page=2", goodOrigin + "/other?page=2"},
 		{"fragment is dropped", goodBase + "/Patient?p=2#frag", goodBase + "/Patient?p=2"},

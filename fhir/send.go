@@ -83,7 +83,7 @@ func (c *call) again(ctx context.Context, e *Error) (time.Duration, bool) {
 	if asked {
 		wait = c.clamp(e.RetryAfter)
 	}
-	if busy || asked && e.Status == http.StatusServiceUnavailable {
+	if !e.foreign && (busy || asked && e.Status == http.StatusServiceUnavailable) {
 		c.gate.pause(max(wait, minPause))
 	}
 	// A 429 was turned away at the door, and what was never sent has no effect: both may be
@@ -120,10 +120,10 @@ func (s *state) clamp(d time.Duration) time.Duration {
 	if s.limits.MaxWait < 0 || d <= s.limits.MaxWait {
 		return d
 	}
-	s.absurd.Do(func() {
+	if s.absurd.CompareAndSwap(false, true) {
 		s.remark("information", "throttled", fmt.Sprintf("the server asked for a pause of %s; waiting %s, and so for each longer one",
 			d.Round(time.Second), s.limits.MaxWait))
-	})
+	}
 	return s.limits.MaxWait
 }
 
@@ -225,18 +225,19 @@ func printableOrigin(o origin) string {
 
 // finish turns a response that is no redirect into an answer or an error.
 func (c *call) finish(ctx context.Context, at hop, resp *http.Response) (*answer, *Error) {
-	asIs := !c.buffered && c.req.Header.Get("Accept-Encoding") != ""
-	if err := unpack(resp, asIs); err != nil {
-		drop(resp)
-		e := c.failed(at, fmt.Errorf("%w: %w", ErrNotFHIR, err))
-		e.Status = resp.StatusCode
-		return nil, e
-	}
 	conditional := c.req.Header.Get("If-None-Match") != "" || c.req.Header.Get("If-Modified-Since") != ""
 	good := resp.StatusCode/100 == 2 || resp.StatusCode == http.StatusNotModified && conditional
 	if !good {
 		defer drop(resp)
 		return nil, c.refusal(at, resp)
+	}
+	if c.buffered || c.req.Header.Get("Accept-Encoding") == "" {
+		if err := unpack(resp); err != nil {
+			drop(resp)
+			e := c.failed(at, fmt.Errorf("%w: %w", ErrNotFHIR, err))
+			e.Status = resp.StatusCode
+			return nil, e
+		}
 	}
 	if t := rateLimited(resp.Header, c.gate.now()); t > 0 && !at.foreign {
 		c.gate.pause(c.clamp(t)) // nothing remains of the budget: do not wait for the 429
@@ -251,7 +252,7 @@ func (c *call) finish(ctx context.Context, at hop, resp *http.Response) (*answer
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		e := c.failed(at, network(err))
+		e := c.failed(at, network(stopped(ctx, err)))
 		e.Status = resp.StatusCode
 		e.transient = repeatable(ctx, err)
 		return nil, e
@@ -278,6 +279,9 @@ func (c *call) refusal(at hop, resp *http.Response) *Error {
 	if at.foreign {
 		return e
 	}
+	if unpack(resp) != nil {
+		return e
+	}
 	data, err := readAll(resp.Body, resp.ContentLength, maxRefusal)
 	if err == nil && isJSON(resp.Header, data) {
 		if r, err := r4.Unmarshal(data); err == nil {
@@ -291,7 +295,7 @@ func (c *call) refusal(at hop, resp *http.Response) *Error {
 func (c *call) failed(at hop, err error) *Error {
 	e := &Error{
 		Op: c.req.Op, Method: at.method, Err: err, Sent: c.sent, Tries: c.tries,
-		path: template(c.base, at.url, "…"),
+		path: template(c.base, at.url, "…"), foreign: at.foreign,
 	}
 	if o := originOf(at.url); o == c.origin {
 		e.URL = o.String() + at.url.EscapedPath()
@@ -299,6 +303,15 @@ func (c *call) failed(at hop, err error) *Error {
 		e.URL = printableOrigin(o)
 	}
 	return e
+}
+
+// stopped makes sure that an exchange which ended with its context says so: net/http returns
+// the context's cause, which can be any error.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return errors.Join(ctx.Err(), err)
 }
 
 // repeatable reports whether a failure below HTTP may be gone the next time.

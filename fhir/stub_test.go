@@ -43,6 +43,8 @@ type world struct {
 	notices []*r4.OperationOutcome
 	traces  []Exchange
 	log     strings.Builder
+
+	evilStatus int // 0: 200
 }
 
 func newWorld(t *testing.T, h http.HandlerFunc) *world {
@@ -63,6 +65,10 @@ func newWorld(t *testing.T, h http.HandlerFunc) *world {
 			return
 		}
 		rw.Header().Set("Content-Type", "application/fhir+json")
+		if w.evilStatus != 0 {
+			rw.Header().Set("Retry-After", "60")
+			rw.WriteHeader(w.evilStatus)
+		}
 		_, _ = io.WriteString(rw, `{"resourceType":"Patient","id":"evil"}`)
 	})
 	evilTLS := httptest.NewTLSServer(evilHandler)
