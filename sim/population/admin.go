@@ -108,7 +108,7 @@ func (c *chart) episode(kind string, start time.Time, careManager string, p *pro
 		ID:                   c.id("EpisodeOfCare"),
 		Identifier:           []r4.Identifier{{Use: "usual", System: epicOID("2.726668"), Value: c.number("episode", 7)}},
 		Status:               "active",
-		Type:                 concepts(concept(kind, coding(systemEpisodeType, integer(1+len(kind)), kind))),
+		Type:                 concepts(concept(kind, ownCode(systemEpisodeType, 3, kind))),
 		Patient:              c.subject,
 		ManagingOrganization: c.directory.organizations["clinics"],
 		Period:               &r4.Period{Start: r4.DateTime(date(start))},

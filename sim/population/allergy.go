@@ -54,7 +54,7 @@ func (c *chart) allergy(key, manifestation, severity string, t time.Time) {
 	if severity == "severe" || manifestation == "Anaphylaxis" {
 		criticality = "high"
 	}
-	codings := append(append([]r4.Coding{}, a.codings...), coding(systemAllergen, integer(25+len(a.text)), a.text))
+	codings := append(append([]r4.Coding{}, a.codings...), ownCode(systemAllergen, 3, a.text))
 	c.add("", &r4.AllergyIntolerance{
 		ID:                 c.id("AllergyIntolerance"),
 		ClinicalStatus:     allergyActive,

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
@@ -118,6 +119,39 @@ func TestLaboratoryResultsArePlausible(t *testing.T) {
 	}
 }
 
+func TestTheCustomersOwnCodesAreUnique(t *testing.T) {
+	seen := map[string]string{}
+	check := func(c *r4.CodeableConcept, systems ...string) {
+		for _, x := range c.Coding {
+			if slices.Contains(systems, x.System) {
+				key := x.System + "|" + x.Code
+				if other, twice := seen[key]; twice && other != c.Text {
+					t.Errorf("%s and %s have the same code %s", other, c.Text, key)
+				}
+				seen[key] = c.Text
+			}
+		}
+	}
+	for _, l := range labs {
+		check(l.code, systemComponent, systemLOINC)
+	}
+	for _, p := range panels {
+		check(p.code, systemProcedure)
+	}
+	for _, c := range conditions {
+		check(c.code, systemDiagnosis, systemSNOMED, systemICD10)
+	}
+	for _, d := range drugs {
+		check(d.concept, systemMedication)
+	}
+	for _, v := range vitals {
+		check(v.code, systemFlowsheet, epic.SystemFlowsheetID)
+	}
+	for _, v := range vaccines {
+		check(v.code, systemCVX)
+	}
+}
+
 func TestDecimalsKeepTheirZeros(t *testing.T) {
 	zeros := 0
 	for _, r := range usual() {
@@ -210,7 +244,7 @@ func TestVitalSignsAreCodedFiveTimes(t *testing.T) {
 			t.Fatalf("Observation/%s is coded otherwise than Epic codes vital signs: %+v", r.ID, o.Code)
 		}
 		keys[def.key]++
-		if len(o.Extension) == 0 || o.Extension[0].URL != epicExtension+"template-id" {
+		if len(o.Extension) == 0 || o.Extension[0].URL != epic.ExtensionTemplateID {
 			t.Errorf("Observation/%s has no template-id", r.ID)
 		}
 		switch v := o.Value.(type) {

@@ -173,11 +173,11 @@ var conditions = []*condition{
 
 var conditionByKey = func() map[string]*condition {
 	m := make(map[string]*condition, len(conditions))
-	for i, c := range conditions {
+	for _, c := range conditions {
 		c.code = concept(c.text,
 			coding(systemSNOMED, c.snomed, c.snomedDisplay),
 			coding(systemICD10, c.icd10, c.icd10Display),
-			coding(systemDiagnosis, integer(100100+37*i), c.text))
+			ownCode(systemDiagnosis, 6, c.text))
 		m[c.key] = c
 	}
 	return m

@@ -118,8 +118,8 @@ var doseForms = map[string]struct {
 
 var drugByKey = func() map[string]*drug {
 	m := make(map[string]*drug, len(drugs))
-	for i, d := range drugs {
-		codings := []r4.Coding{coding(systemMedication, integer(20100+29*i), d.order)}
+	for _, d := range drugs {
+		codings := []r4.Coding{ownCode(systemMedication, 5, d.order)}
 		if d.rxcui != "" {
 			codings = append(codings, coding(systemRxNorm, d.rxcui, d.name))
 		}

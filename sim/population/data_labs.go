@@ -195,8 +195,8 @@ var (
 
 	labByKey = func() map[string]*lab {
 		m := make(map[string]*lab, len(labs))
-		for i, l := range labs {
-			epic := coding(systemComponent, integer(1230000+101*i), l.name)
+		for _, l := range labs {
+			epic := ownCode(systemComponent, 7, l.name)
 			l.code = concept(l.name, epic)
 			if l.loinc != "" {
 				l.code = concept(l.name, coding(systemLOINC, l.loinc, l.display), epic)
@@ -211,8 +211,8 @@ var (
 
 	panelByKey = func() map[string]*panel {
 		m := make(map[string]*panel, len(panels))
-		for i, p := range panels {
-			epic := coding(systemProcedure, integer(70100+13*i), p.name)
+		for _, p := range panels {
+			epic := ownCode(systemProcedure, 6, p.name)
 			p.code = concept(p.name, epic)
 			if p.loinc != "" {
 				p.code = concept(p.name, epic, coding(systemLOINC, p.loinc, p.display))

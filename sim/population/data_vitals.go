@@ -3,6 +3,7 @@ package population
 import (
 	"math"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
@@ -42,7 +43,7 @@ var vitalByKey = func() map[string]*vital {
 	for _, v := range vitals {
 		codings := []r4.Coding{
 			coding(systemFlowsheet, v.row, v.text),
-			coding(epicStructure+"observation-flowsheet-id", makeID(idForm{'t', '0', 24}, hashString("flowsheet "+v.key)), v.text),
+			coding(epic.SystemFlowsheetID, makeID(idForm{'t', '0', 24}, hashString("flowsheet "+v.key)), v.text),
 			coding(systemVitalsFi, v.loinc, ""),
 			coding(systemLOINC, v.loinc, v.display),
 		}

@@ -20,6 +20,7 @@ type location struct {
 	key, name, kind, org string
 	id                   string
 	reference            *r4.Reference
+	service              *r4.CodeableConcept
 }
 
 type practitioner struct {
@@ -102,8 +103,8 @@ func newDirectory(scheme Scheme) *directory {
 	for i := range practitioners {
 		d.practitioner(i, practitioners[i])
 	}
-	for i, m := range drugs {
-		d.medication(scheme, i, m)
+	for _, m := range drugs {
+		d.medication(scheme, m)
 	}
 	return d
 }
@@ -142,6 +143,7 @@ func (d *directory) organization(i int, o organization) {
 func (d *directory) location(i int, l location) {
 	l.id = directoryID(shortForm, "Location", l.key)
 	l.reference = reference("Location", l.id, l.name)
+	l.service = concept(l.kind, ownCode(epicOID("10.698084.18886"), 3, l.kind))
 	d.locations[l.key] = &l
 	number := integer(990000100 + i)
 	d.add(&r4.Location{
@@ -153,7 +155,7 @@ func (d *directory) location(i int, l location) {
 		Status:               "active",
 		Name:                 l.name,
 		Mode:                 "instance",
-		Type:                 concepts(concept(l.kind, coding(epicOID("10.686980.110"), integer(100+i), l.kind))),
+		Type:                 concepts(concept(l.kind, ownCode(epicOID("10.686980.110"), 3, l.kind))),
 		Telecom:              []r4.ContactPoint{{System: "phone", Value: fmt.Sprintf("608-555-01%02d", 20+i), Use: "work"}},
 		Address:              &r4.Address{Use: "work", Line: []string{"7 Ember Street"}, City: "Cinder Falls", State: "WI", PostalCode: "00002", Country: "US"},
 		ManagingOrganization: d.organizations[l.org],
@@ -191,7 +193,7 @@ func (d *directory) practitioner(i int, p practitioner) {
 		Practitioner: p.reference,
 		Organization: d.organizationOf(place),
 		Code:         concepts(concept(p.specialty, specialty)),
-		Specialty:    concepts(concept(p.specialty, coding(epicOID("10.836982.1050"), integer(9+i), p.specialty), specialty)),
+		Specialty:    concepts(concept(p.specialty, ownCode(epicOID("10.836982.1050"), 3, p.specialty), specialty)),
 		Location:     []r4.Reference{*place.reference},
 		Telecom:      []r4.ContactPoint{{System: "phone", Value: fmt.Sprintf("608-555-01%02d", 40+i), Use: "work"}},
 	})
@@ -199,15 +201,15 @@ func (d *directory) practitioner(i int, p practitioner) {
 
 func (d *directory) organizationOf(l *location) *r4.Reference { return d.organizations[l.org] }
 
-func (d *directory) medication(scheme Scheme, i int, m *drug) {
+func (d *directory) medication(scheme Scheme, m *drug) {
 	id := directoryID(formOf(scheme, "Medication"), "Medication", m.key)
 	d.medications[m.key] = reference("Medication", id, m.order)
 	form := doseForms[m.form]
 	med := &r4.Medication{
 		ID:         id,
-		Identifier: []r4.Identifier{identifier(systemMedication, "EXTERNAL", integer(20100+29*i))},
+		Identifier: []r4.Identifier{identifier(systemMedication, "EXTERNAL", m.concept.Coding[0].Code)},
 		Code:       m.concept,
-		Form:       concept(form.text, coding(epicOID("4.698288.50"), integer(10+len(m.form)), form.text)),
+		Form:       concept(form.text, ownCode(epicOID("4.698288.50"), 3, form.text)),
 	}
 	for _, in := range m.ingredients {
 		med.Ingredient = append(med.Ingredient, r4.MedicationIngredient{

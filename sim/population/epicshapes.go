@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
@@ -11,6 +12,10 @@ import (
 // systems stand: customer 99999, environment 3 (non-production). Epic numbers its customers in
 // this place; 99999 is nobody's.
 const OIDRoot = "1.2.840.114350.1.13.99999.3"
+
+// MRNSystem is the system of the medical record number (Epic's EPI id type) in Patient.identifier.
+// Find the number by this system: its type text is "EPI", not "MRN".
+const MRNSystem = "urn:oid:" + OIDRoot + ".7." + epic.LeafMRN
 
 // Systems that several resources share.
 const (
@@ -23,60 +28,58 @@ const (
 	systemNPI     = "http://hl7.org/fhir/sid/us-npi"
 	systemSSN     = "urn:oid:2.16.840.1.113883.4.1"
 	terminology   = "http://terminology.hl7.org/CodeSystem/"
-	epicStructure = "http://open.epic.com/FHIR/StructureDefinition/"
-	epicExtension = epicStructure + "extension/"
+	epicStructure = epic.ExtensionPrefix
 	usCore        = "http://hl7.org/fhir/us/core/StructureDefinition/"
 
 	// systemVitalsFi is the OID that Epic puts beside LOINC on vital signs, with the same code
 	// and without a display.
 	systemVitalsFi = "urn:oid:1.2.246.537.6.96"
-	// systemEncounterClass is Epic-wide, not the customer's.
-	systemEncounterClass = "urn:oid:1.2.840.114350.1.72.1.7.7.10.696784.13260"
 )
 
 // Systems of the simulated customer. The numbers after .7. are Epic's: 2 a master file's records,
 // 3 its items, 5 an ID type, 10 a value set.
 var (
-	systemEPIC         = epicOID("5.737384.0")
-	systemExternal     = epicOID("2.698084")
-	systemMRN          = epicOID("5.737384.14")
-	systemCEID         = epicOID("3.688884.100")
-	systemMyChart      = epicOID("3.878082.110")
+	systemEPIC         = epicOID(epic.LeafEPIC)
+	systemExternal     = epicOID(epic.LeafExternal)
+	systemCEID         = epicOID(epic.LeafCEID)
+	systemMyChart      = epicOID(epic.LeafMyChartLogin)
 	systemWPR          = epicOID("2.878082")
-	systemCSN          = epicOID("3.698084.8")
-	systemAccount      = epicOID("2.726582")
-	systemEncType      = epicOID("10.698084.30")
+	systemCSN          = epicOID(epic.LeafCSN)
+	systemAccount      = epicOID(epic.LeafAccount)
+	systemEncType      = epicOID(epic.LeafEncounterType)
 	systemVisitType    = epicOID("3.808267.11")
-	systemSexClinical  = "urn:oid:1.2.840.114350.1.13.0.1.7.10.698084.130.657370.19999000"
-	systemOrder        = epicOID("2.798268")
-	systemOrderClass   = epicOID("10.798268.30")
-	systemProcedure    = epicOID("2.696580")
-	systemComponent    = epicOID("2.768282")
-	systemFlowsheet    = epicOID("2.707679")
-	systemTemplate     = epicOID("2.707684")
+	systemSexClinical  = epicOID("10.698084.130.657370.19999000")
+	systemOrder        = epicOID(epic.LeafOrder)
+	systemOrderClass   = epicOID(epic.LeafOrderType)
+	systemProcedure    = epicOID(epic.LeafProcedure)
+	systemComponent    = epicOID(epic.LeafComponent)
+	systemFlowsheet    = epicOID(epic.LeafFlowsheetRow)
+	systemTemplate     = epicOID(epic.LeafFlowsheetTemplate)
 	systemSmartData    = epicOID("2.727688")
 	systemDiagnosis    = epicOID("2.696871")
 	systemAllergen     = epicOID("2.726556")
 	systemMedication   = epicOID("2.698288")
-	systemImmunization = epicOID("2.768076")
+	systemImmunization = epicOID(epic.LeafImmunization)
 	systemDoseUnit     = epicOID("4.698288.310")
-	systemNote         = epicOID("2.727879")
-	systemNoteType     = epicOID("4.737880.5010")
-	systemScanned      = epicOID("2.686783")
+	systemNote         = epicOID(epic.LeafNote)
+	systemNoteType     = epicOID(epic.LeafNoteType)
+	systemScanned      = epicOID(epic.LeafScan)
 	systemProvider     = epicOID("2.697780")
 	systemDepartment   = epicOID("2.686980")
-	systemFacility     = epicOID("3.688884.100")
+	systemFacility     = epicOID(epic.LeafCEID)
 	systemEpisodeType  = epicOID("10.726668.30")
 )
-
-// MRNSystem is the system of the medical record number (Epic's EPI id type) in Patient.identifier.
-// Find the number by this system: its type text is "EPI", not "MRN".
-func MRNSystem() string { return systemMRN }
 
 func epicOID(leaf string) string { return "urn:oid:" + OIDRoot + ".7." + leaf }
 
 func coding(system, code, display string) r4.Coding {
 	return r4.Coding{System: system, Code: code, Display: display}
+}
+
+// ownCode is a code of the customer's own: a number of that many digits which follows from the
+// text, so that a new entry in a table does not renumber the others.
+func ownCode(system string, digits int, text string) r4.Coding {
+	return coding(system, number(digits, hashString(system+text)), text)
 }
 
 // concept builds a CodeableConcept. Concepts that many resources share are built once and

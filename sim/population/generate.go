@@ -154,6 +154,9 @@ func (c *chart) schedule(from time.Time) []planned {
 	}
 	put := func(t time.Time, kind, with, reason string) {
 		t = at(t, 13+c.below(8), 5*c.below(12))
+		if c.age(t) < 18 && c.age(c.now) >= 18 && (kind == "office" || kind == "physical") {
+			kind, reason = "well-child", "child-exam" // grown up since
+		}
 		if t.After(from) && t.Before(until) {
 			list = append(list, planned{t, kind, with, reason})
 		}

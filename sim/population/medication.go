@@ -3,6 +3,7 @@ package population
 import (
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
@@ -12,9 +13,9 @@ var (
 		coding(epicOID("10.798268.7040"), "1", "Outpatient")))
 	courseContinuous = concept("Long-term", coding(terminology+"medicationrequest-course-of-therapy", "continuous", "Continuous long term therapy"))
 	courseAcute      = concept("Short course (acute) therapy", coding(terminology+"medicationrequest-course-of-therapy", "acute", "Short course (acute) therapy"))
-	rateCalculated   = concept("calculated", coding("http://epic.com/CodeSystem/dose-rate-type", "calculated", "calculated"))
-	rateAdmin        = concept("admin-amount", coding("http://epic.com/CodeSystem/dose-rate-type", "admin-amount", "admin-amount"))
-	rateOrdered      = concept("ordered", coding("http://epic.com/CodeSystem/dose-rate-type", "ordered", "ordered"))
+	rateCalculated   = concept("calculated", coding(epic.SystemDoseRateType, "calculated", "calculated"))
+	rateAdmin        = concept("admin-amount", coding(epic.SystemDoseRateType, "admin-amount", "admin-amount"))
+	rateOrdered      = concept("ordered", coding(epic.SystemDoseRateType, "ordered", "ordered"))
 	frequencies      = map[int]string{0: "Every 7 days", 1: "Daily", 2: "2 times daily", 3: "3 times daily", 4: "Every 6 hours"}
 	ucumOfDose       = map[string]string{"mg": "mg", "mcg": "ug", "mEq": "meq", "Units": "[iU]", "mL": "mL"}
 )
@@ -64,8 +65,8 @@ func (c *chart) prescribe(v *visit, drugKey string, stop time.Time) {
 		Text:               d.sig,
 		PatientInstruction: d.sig,
 		Timing:             &r4.Timing{Repeat: repeat, Code: &r4.CodeableConcept{Text: frequencies[d.timesADay]}},
-		Route:              concept(form.route, coding(systemSNOMED, form.routeCode, form.route), coding(epicOID("4.798268.7025"), integer(10+len(form.route)), form.route)),
-		Method:             concept(form.method, coding(epicOID("4.798268.8600"), integer(10+len(form.method)), form.method)),
+		Route:              concept(form.route, coding(systemSNOMED, form.routeCode, form.route), ownCode(epicOID("4.798268.7025"), 3, form.route)),
+		Method:             concept(form.method, ownCode(epicOID("4.798268.8600"), 3, form.method)),
 		DoseAndRate: []r4.DosageDoseAndRate{
 			{Type: rateCalculated, Dose: doseQuantity(d.dose, d.doseUnit)},
 			{Type: rateAdmin, Dose: doseQuantity(d.amount, d.per)},

@@ -7,19 +7,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
 // noteType is a kind of clinical note with Epic's number and LOINC's code.
-type noteType struct{ epic, text, loinc, display, service string }
+type noteType struct{ epic, text, loinc, display string }
 
 var noteTypes = map[string]noteType{
-	"progress":  {"1", "Progress Notes", "11506-3", "Progress note", "Family Medicine"},
-	"telephone": {"7", "Telephone Encounter", "34748-4", "Telephone encounter Note", "Family Medicine"},
-	"discharge": {"5", "Discharge Summary", "18842-5", "Discharge summary", "Medicine"},
-	"h-and-p":   {"4", "H&P", "34117-2", "History and physical note", "Medicine"},
-	"consult":   {"2", "Consults", "11488-4", "Consult note", "Cardiology"},
-	"emergency": {"6", "ED Provider Notes", "34111-5", "Emergency department Note", "Emergency Medicine"},
+	"progress":  {"1", "Progress Notes", "11506-3", "Progress note"},
+	"telephone": {"7", "Telephone Encounter", "34748-4", "Telephone encounter Note"},
+	"discharge": {"5", "Discharge Summary", "18842-5", "Discharge summary"},
+	"h-and-p":   {"4", "H&P", "34117-2", "History and physical note"},
+	"consult":   {"2", "Consults", "11488-4", "Consult note"},
+	"emergency": {"6", "ED Provider Notes", "34111-5", "Emergency department Note"},
 }
 
 var (
@@ -53,13 +54,13 @@ func (c *chart) note(v *visit, kind string, paragraphs []string) {
 		Subject:       c.subject,
 		Date:          r4.Instant(instant(written)),
 		Author:        []r4.Reference{*v.by.reference},
-		Authenticator: &r4.Reference{Extension: []r4.Extension{{URL: epicExtension + "clinical-note-authentication-instant", Value: r4.DateTime(instant(c.within(written.Add(20 * time.Minute))))}}, Reference: v.by.reference.Reference, Type: "Practitioner", Display: v.by.display},
+		Authenticator: &r4.Reference{Extension: []r4.Extension{{URL: epic.ExtensionNoteAuthInstant, Value: r4.DateTime(instant(c.within(written.Add(20 * time.Minute))))}}, Reference: v.by.reference.Reference, Type: "Practitioner", Display: v.by.display},
 		Custodian:     c.custodian(),
 		Content:       []r4.DocumentReferenceContent{content("text/html", htmlID), content("text/rtf", rtfID)},
 		Context: &r4.DocumentReferenceContext{
 			Extension: []r4.Extension{
-				{URL: epicExtension + "clinical-note-author-provider-type", Value: concept(v.by.specialty, coding(epicOID("4.836982.1040"), integer(1+len(v.by.specialty)), v.by.specialty))},
-				{URL: epicExtension + "clinical-note-service", Value: concept(v.kind.service, coding(epicOID("10.698084.18886"), integer(100+len(v.kind.service)), v.kind.service))},
+				{URL: epic.ExtensionNoteAuthorType, Value: concept(v.by.specialty, ownCode(epicOID("4.836982.1040"), 3, v.by.specialty))},
+				{URL: epic.ExtensionNoteService, Value: v.place.service},
 			},
 			Encounter: []r4.Reference{*v.reference},
 			Period:    &r4.Period{Start: r4.DateTime(instant(v.at)), End: r4.DateTime(instant(v.until))},
@@ -125,7 +126,7 @@ func (c *chart) visitNote(v *visit) {
 	}
 	text := []string{
 		fmt.Sprintf("Subjective: %s is a %s %s seen for %s.", c.who.given, age, c.who.sex, reason),
-		pick(&c.rng, noteHistories),
+		pick(&c.rng, c.histories(v)),
 	}
 	if v.findings.weight != "" {
 		objective := "Objective:"
@@ -146,13 +147,30 @@ func (c *chart) visitNote(v *visit) {
 	c.note(v, "progress", append(text, "Plan: "+pick(&c.rng, notePlans)))
 }
 
+// histories are what people say, by what brings them.
+func (c *chart) histories(v *visit) []string {
+	switch {
+	case v.kind.display == "Urgent Care" || v.kind.display == "ED":
+		return historiesAcute
+	case len(c.problems) > 0 && v.kind.display != "Well Child":
+		return historiesChronic
+	}
+	return historiesWell
+}
+
 var (
-	noteHistories = []string{
+	historiesWell = []string{
+		"Feels well. No complaints today.",
+		"No new complaints. Active most days. Appetite and sleep are good.",
+	}
+	historiesChronic = []string{
 		"Feels well overall. No chest pain, no shortness of breath. Taking medicines as prescribed.",
 		"Reports some tiredness, otherwise unchanged. Sleeping six to seven hours a night.",
-		"Symptoms began a few days ago and are slowly improving. No fever at home today.",
-		"No new complaints. Walks most days. Appetite is good.",
 		"Some missed doses in the last month; the reasons were discussed and a pill box suggested.",
+	}
+	historiesAcute = []string{
+		"Symptoms began a few days ago and are slowly improving. No fever at home today.",
+		"Began two days ago, about the same since. Eating and drinking.",
 	}
 	noteExams = []string{
 		"Alert, in no distress. Heart regular, lungs clear. Abdomen soft. No edema.",
@@ -173,8 +191,8 @@ func (c *chart) document(t time.Time, kind string) {
 		ID:         c.id("DocumentReference"),
 		Identifier: []r4.Identifier{{System: systemScanned, Value: c.number("scan", 8)}},
 		Status:     "current",
-		Type:       concept(kind, coding(epicOID("4.686783.40"), integer(100000+len(kind)), kind)),
-		Category:   concepts(concept("Document Information", coding(epicStructure+"document-reference-category", "document-information", "Document Information"))),
+		Type:       concept(kind, ownCode(epicOID("4.686783.40"), 3, kind)),
+		Category:   concepts(concept("Document Information", coding(epic.SystemDocumentCategory2, "document-information", "Document Information"))),
 		Subject:    c.subject,
 		Date:       r4.Instant(instant(c.within(t))),
 		Custodian:  c.custodian(),
@@ -200,11 +218,11 @@ func (c *chart) summary(v *visit) {
 	id := c.binary("Binary", "application/xml", "External CDAs", b.String())
 	c.add("External CDAs", &r4.DocumentReference{
 		ID:         c.id("DocumentReference"),
-		Identifier: []r4.Identifier{{System: epicStructure + "document-identifier", Value: c.number("summary", 9)}},
+		Identifier: []r4.Identifier{{System: epic.SystemDocumentID, Value: c.number("summary", 9)}},
 		Status:     "current",
 		DocStatus:  "final",
 		Type:       concept("Summary of episode note", coding(systemLOINC, "34133-9", "Summary of episode note")),
-		Category:   concepts(concept("Summary Document", coding(epicStructure+"document-reference-category", "summary-document", "Summary Document"))),
+		Category:   concepts(concept("Summary Document", coding(epic.SystemDocumentCategory2, "summary-document", "Summary Document"))),
 		Subject:    c.subject,
 		Date:       r4.Instant(instant(v.until)),
 		Author:     []r4.Reference{{Display: "Hearthstone Health"}},

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
@@ -27,7 +28,7 @@ type person struct {
 func (p *person) finish() {
 	p.display = p.family + ", " + p.given
 	if p.middle != "" {
-		p.display += " " + p.middle
+		p.display += " " + p.middle[:1]
 	}
 }
 
@@ -50,12 +51,12 @@ func (c *chart) patient(who person) {
 	p := &r4.Patient{
 		ID: who.id,
 		Extension: []r4.Extension{
-			{URL: epicExtension + "legal-sex", Value: sexConcept},
-			{URL: epicExtension + "sex-for-clinical-use", Value: sexConcept},
+			{URL: epic.ExtensionLegalSex, Value: sexConcept},
+			{URL: epic.ExtensionSexForClinical, Value: sexConcept},
 			raceExtension(who.race),
 			ethnicityExtension(who.ethnicity),
 			{URL: usCore + "us-core-sex", Value: r4.Code(sex.snomed)},
-			{URL: epicExtension + "calculated-pronouns-to-use-for-text", Value: concept("", coding(systemLOINC, sex.loinc, sex.pronoun))},
+			{URL: epic.ExtensionPronouns, Value: concept("", coding(systemLOINC, sex.loinc, sex.pronoun))},
 		},
 		Identifier: c.identifiers(),
 		Active:     r4.True,
@@ -75,7 +76,7 @@ func (c *chart) patient(who person) {
 		}},
 	}
 	if c.population.config.GuideExtensions {
-		p.Extension = append(p.Extension, r4.Extension{URL: epicExtension + "patient-merge-unmerge-status", Value: r4.String("Active")})
+		p.Extension = append(p.Extension, r4.Extension{URL: epic.ExtensionMergeUnmerge, Value: r4.String("Active")})
 	}
 	if !who.died.IsZero() {
 		p.Deceased = r4.DateTime(instant(who.died))
@@ -145,10 +146,10 @@ func (c *chart) identifiers() []r4.Identifier {
 				Text:   "EXTERNAL",
 			},
 		},
-		identifier(epicStructure+"patient-dstu2-fhir-id", "FHIR", makeID(idForm{'T', 'B', lengthOfMiddleID}, hashString(who.id))),
-		identifier(epicStructure+"patient-fhir-id", "FHIR STU3", who.id),
+		identifier(epic.SystemDSTU2ID, "FHIR", makeID(idForm{'T', 'B', lengthOfMiddleID}, hashString(who.id))),
+		identifier(epic.SystemFHIRID, "FHIR STU3", who.id),
 		identifier(systemExternal, "INTERNAL", fmt.Sprintf("%10s", external)),
-		identifier(systemMRN, "EPI", who.mrn),
+		identifier(MRNSystem, "EPI", who.mrn),
 	}
 	if who.login != "" {
 		ids = append(ids, identifier(systemMyChart, "MYCHARTLOGIN", strings.ToUpper(who.login)))

@@ -120,7 +120,7 @@ func (c *chart) team(start time.Time, others ...string) {
 	member := func(key, role string) r4.CareTeamParticipant {
 		p := c.practitioner(key)
 		return r4.CareTeamParticipant{
-			Role:   concepts(concept(role, coding(epicOID("10.836982.3000"), integer(1+len(role)), role))),
+			Role:   concepts(concept(role, ownCode(epicOID("10.836982.3000"), 3, role))),
 			Member: p.reference,
 			Period: &r4.Period{Start: r4.DateTime(date(start))},
 		}

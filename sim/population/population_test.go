@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
@@ -310,7 +311,7 @@ func TestPatientsHaveEpicsShape(t *testing.T) {
 		if textOf(found["INTERNAL"], "system") != textOf(found["EXTERNAL"], "system") {
 			t.Errorf("patient %d: INTERNAL and EXTERNAL have different systems", k)
 		}
-		if textOf(found["EPI"], "system") != MRNSystem() || textOf(found["EPI"], "value") != mrnOf(k) {
+		if textOf(found["EPI"], "system") != MRNSystem || textOf(found["EPI"], "value") != mrnOf(k) {
 			t.Errorf("patient %d: the medical record number is %v", k, found["EPI"])
 		}
 		if textOf(found["FHIR STU3"], "value") != p.PatientID(k) {
@@ -341,7 +342,7 @@ func TestRecordsAreSeenToBeSynthetic(t *testing.T) {
 }
 
 func TestTheGuidesExtensionIsAKnob(t *testing.T) {
-	url := epicExtension + "patient-merge-unmerge-status"
+	url := epic.ExtensionMergeUnmerge
 	for _, on := range []bool{false, true} {
 		p := New(Config{Patients: 10, GuideExtensions: on})
 		for k := range p.Len() {

@@ -3,6 +3,7 @@ package population
 import (
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
@@ -23,7 +24,7 @@ var (
 	categoryProblem   = conditionCategory("problem-list-item", "Problem List Item")
 	categoryConcern   = []r4.CodeableConcept{{Coding: []r4.Coding{{System: "http://hl7.org/fhir/us/core/CodeSystem/condition-category", Code: "health-concern", Display: "Health Concern"}}, Text: "Health Concern"}}
 	categoryEncounter = append(conditionCategory("encounter-diagnosis", "Encounter Diagnosis"), r4.CodeableConcept{
-		Coding: []r4.Coding{coding(epicStructure+"condition-category", "visit-diagnosis", "Visit Diagnosis")}, Text: "Visit Diagnosis",
+		Coding: []r4.Coding{coding(epic.SystemConditionCategory, "visit-diagnosis", "Visit Diagnosis")}, Text: "Visit Diagnosis",
 	})
 	severityModerate = concept("Moderate", coding(systemSNOMED, "6736007", "Moderate"))
 )

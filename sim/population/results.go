@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
@@ -15,7 +16,6 @@ var (
 	categoryReport    = concepts(concept("Lab", coding(systemOrderClass, "Lab", "Lab"), coding(terminology+"v2-0074", "LAB", "Laboratory")))
 	categoryLabOrder  = concepts(concept("Lab", coding(systemSNOMED, "108252007", "Laboratory procedure"), coding(systemOrderClass, "Lab", "Lab")))
 	notPerformed      = concept("Not Performed", coding(terminology+"data-absent-reason", "not-performed", "Not Performed"))
-	accessionSystem   = "https://open.epic.com/FHIR/0/order-accession-number/Beaker"
 	specimenSite      = concept("Arm", coding(systemSNOMED, "40983000", "Upper arm structure"))
 	textRangeByResult = map[string]bool{"Negative": true, "Non-reactive": true}
 )
@@ -67,7 +67,7 @@ func (c *chart) order(v *visit, panelKey string) {
 	specimen := &r4.Specimen{
 		ID:                  specimenID,
 		Identifier:          []r4.Identifier{{System: epicOID("3.798268.320"), Value: accession}},
-		AccessionIdentifier: &r4.Identifier{System: accessionSystem, Value: accession},
+		AccessionIdentifier: &r4.Identifier{System: epic.SystemBeakerAccession, Value: accession},
 		Type:                specimenType,
 		Subject:             c.subject,
 		ReceivedTime:        r4.DateTime(instant(collected.Add(30 * time.Minute))),
@@ -82,7 +82,7 @@ func (c *chart) order(v *visit, panelKey string) {
 	report := &r4.DiagnosticReport{
 		ID: c.id("DiagnosticReport"),
 		Identifier: []r4.Identifier{
-			{Use: "official", System: accessionSystem, Value: accession, Type: &r4.CodeableConcept{Text: "Beaker Accession"}},
+			{Use: "official", System: epic.SystemBeakerAccession, Value: accession, Type: &r4.CodeableConcept{Text: "Beaker Accession"}},
 			identifier(systemOrder, "ORD", orderNumber),
 		},
 		BasedOn:   orderRef,

@@ -3,31 +3,32 @@ package population
 import (
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
 // visitKind is how a contact is coded.
 type visitKind struct {
-	display            string // the visit type, which references to the encounter show
-	class, classText   string
-	encType, encText   string // Epic's encounter type
-	visitType, service string
-	minutes            int
-	inpatient          bool
-	noVitals           bool
+	display          string // the visit type, which references to the encounter show
+	class, classText string
+	encType, encText string // Epic's encounter type
+	visitType        string
+	minutes          int
+	inpatient        bool
+	noVitals         bool
 }
 
 var visitKinds = map[string]visitKind{
-	"office":          {display: "Office Visit", class: "13", classText: "Support OP Encounter", encType: "101", encText: "Office Visit", visitType: "1004", service: "Family Medicine", minutes: 30},
-	"physical":        {display: "Annual Physical", class: "13", classText: "Support OP Encounter", encType: "101", encText: "Office Visit", visitType: "1006", service: "Family Medicine", minutes: 45},
-	"well-child":      {display: "Well Child", class: "13", classText: "Support OP Encounter", encType: "101", encText: "Office Visit", visitType: "1010", service: "Pediatrics", minutes: 30},
-	"urgent":          {display: "Urgent Care", class: "13", classText: "Support OP Encounter", encType: "101", encText: "Office Visit", visitType: "1020", service: "Urgent Care", minutes: 25},
-	"anticoagulation": {display: "Anticoagulation Visit", class: "13", classText: "Support OP Encounter", encType: "2502", encText: "Anti-coag visit", visitType: "1040", service: "Anticoagulation", minutes: 15, noVitals: true},
-	"telephone":       {display: "Telephone", class: "5", classText: "Telephone Encounter", encType: "70", encText: "Telephone", service: "Family Medicine", minutes: 10, noVitals: true},
-	"video":           {display: "Telemedicine", class: "13", classText: "Support OP Encounter", encType: "76", encText: "Telemedicine", visitType: "1050", service: "Family Medicine", minutes: 20, noVitals: true},
-	"lab":             {display: "Lab", class: "13", classText: "Support OP Encounter", encType: "3", encText: "Hospital Encounter", visitType: "1060", service: "Laboratory", minutes: 10, noVitals: true},
-	"emergency":       {display: "ED", class: "4", classText: "HOV", encType: "3", encText: "Hospital Encounter", service: "Emergency Medicine", minutes: 240},
-	"inpatient":       {display: "Hospital Encounter", class: "4", classText: "HOV", encType: "3", encText: "Hospital Encounter", service: "Medicine", minutes: 4 * 24 * 60, inpatient: true},
+	"office":          {display: "Office Visit", class: "13", classText: "Support OP Encounter", encType: "101", encText: "Office Visit", visitType: "1004", minutes: 30},
+	"physical":        {display: "Annual Physical", class: "13", classText: "Support OP Encounter", encType: "101", encText: "Office Visit", visitType: "1006", minutes: 45},
+	"well-child":      {display: "Well Child", class: "13", classText: "Support OP Encounter", encType: "101", encText: "Office Visit", visitType: "1010", minutes: 30},
+	"urgent":          {display: "Urgent Care", class: "13", classText: "Support OP Encounter", encType: "101", encText: "Office Visit", visitType: "1020", minutes: 25},
+	"anticoagulation": {display: "Anticoagulation Visit", class: "13", classText: "Support OP Encounter", encType: "2502", encText: "Anti-coag visit", visitType: "1040", minutes: 15, noVitals: true},
+	"telephone":       {display: "Telephone", class: "5", classText: "Telephone Encounter", encType: "70", encText: "Telephone", minutes: 10, noVitals: true},
+	"video":           {display: "Telemedicine", class: "13", classText: "Support OP Encounter", encType: "76", encText: "Telemedicine", visitType: "1050", minutes: 20, noVitals: true},
+	"lab":             {display: "Lab", class: "13", classText: "Support OP Encounter", encType: "3", encText: "Hospital Encounter", visitType: "1060", minutes: 10, noVitals: true},
+	"emergency":       {display: "ED", class: "4", classText: "HOV", encType: "3", encText: "Hospital Encounter", minutes: 240},
+	"inpatient":       {display: "Hospital Encounter", class: "4", classText: "HOV", encType: "3", encText: "Hospital Encounter", minutes: 4 * 24 * 60, inpatient: true},
 }
 
 // visit is one contact; what happens in it refers to it.
@@ -79,9 +80,9 @@ func (c *chart) encounter(v *visit) {
 		ID:          v.id,
 		Identifier:  []r4.Identifier{{Use: "usual", System: systemCSN, Value: v.csn}},
 		Status:      "finished",
-		Class:       &r4.Coding{System: systemEncounterClass, Code: k.class, Display: k.classText},
+		Class:       &r4.Coding{System: epic.SystemEncounterClass, Code: k.class, Display: k.classText},
 		Type:        concepts(concept(k.encText, coding(systemEncType, k.encType, k.encText))),
-		ServiceType: concept(k.service, coding(epicOID("10.698084.18886"), integer(100+len(k.service)), k.service)),
+		ServiceType: v.place.service,
 		Subject:     c.subject,
 		Participant: []r4.EncounterParticipant{{
 			Type:       concepts(concept("Primary Provider", coding(terminology+"v3-ParticipationType", "PPRF", "primary performer"))),

@@ -3,6 +3,7 @@ package population
 import (
 	"time"
 
+	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/r4"
 )
 
@@ -11,7 +12,7 @@ type findings struct{ bp, pulse, temperature, weight string }
 
 var (
 	categoryVitals  = concepts(concept("Vital Signs", coding(terminology+"observation-category", "vital-signs", "Vital Signs")))
-	templateID      = r4.Extension{URL: epicExtension + "template-id", Value: &r4.Identifier{System: systemTemplate, Value: "2100000001"}}
+	templateID      = r4.Extension{URL: epic.ExtensionTemplateID, Value: &r4.Identifier{System: systemTemplate, Value: "2100000001"}}
 	codeSystolic    = concept("Systolic blood pressure", coding(systemLOINC, "8480-6", "Systolic blood pressure"))
 	codeDiastolic   = concept("Diastolic blood pressure", coding(systemLOINC, "8462-4", "Diastolic blood pressure"))
 	notApplicable   = concept("Not Applicable", coding(terminology+"data-absent-reason", "not-applicable", "Not Applicable"))
@@ -116,7 +117,7 @@ func (c *chart) temperature(v *visit, at time.Time) {
 	written := decimal(celsius, 1)
 	o := c.newVital(v, "temperature", "Observation", at)
 	o.Extension = append([]r4.Extension{templateID}, r4.Extension{
-		URL:   "http://open.epic.com/FHIR/STU3/StructureDefinition/temperature-in-fahrenheit",
+		URL:   epic.ExtensionFahrenheit,
 		Value: quantity(decimal(celsius*1.8+32, 1), "degF", "[degF]"),
 	})
 	o.Value = quantity(written, "Cel", "Cel")
