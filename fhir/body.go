@@ -167,18 +167,20 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readAll reads up to limit bytes; limit below 0 means no bound.
-func readAll(r io.Reader, size, limit int64) ([]byte, error) {
+// readAll reads up to limit bytes; limit below 0 means no bound. length is the Content-Length,
+// -1 if unknown; expect is a guess at the size, 0 for none.
+func readAll(r io.Reader, length int64, expect int, limit int64) ([]byte, error) {
 	if limit < 0 {
 		limit = 1<<63 - 2
 	}
-	if size > limit {
+	if length > limit {
 		return nil, ErrTooLarge
 	}
-	first := int64(16 << 10)
-	if size > 0 {
-		first = min(size, 8<<20) // a Content-Length is only a claim
+	first := max(int64(expect), 16<<10)
+	if length > 0 {
+		first = min(length, 8<<20) // a Content-Length is only a claim
 	}
+	first = min(first, limit)
 	buf := make([]byte, 0, first+1)
 	for {
 		n, err := r.Read(buf[len(buf):cap(buf)])

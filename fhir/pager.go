@@ -22,6 +22,7 @@ type pager struct {
 	url     string // of the next page to fetch; "" = no more
 	at      *url.URL
 	number  int // of the page fetched last
+	size    int // of it, in bytes
 	pending chan fetched
 	work    sync.WaitGroup
 
@@ -38,6 +39,7 @@ type pager struct {
 type fetched struct {
 	page *page
 	at   *url.URL
+	size int
 	err  error
 }
 
@@ -69,8 +71,8 @@ func (p *pager) ahead() {
 	}
 	ch := make(chan fetched, 1)
 	p.pending = ch
-	url, at, number := p.url, p.at, p.number+1
-	p.work.Go(func() { ch <- p.fetch(url, at, number) })
+	url, at, number, expect := p.url, p.at, p.number+1, p.size+p.size/8
+	p.work.Go(func() { ch <- p.fetch(url, at, number, expect) })
 }
 
 // next is the next page, nil after the last one.
@@ -86,7 +88,7 @@ func (p *pager) next() (*page, error) {
 		return nil, f.err
 	}
 	p.number++
-	p.url, p.at = f.page.next, f.at
+	p.url, p.at, p.size = f.page.next, f.at, min(f.size, 1<<20)
 	p.sort(f.page)
 	if p.stale >= maxStale || p.empty >= maxEmpty || p.limits.MaxPages > 0 && p.number >= p.limits.MaxPages && p.url != "" {
 		return nil, p.fail(p.number, fmt.Errorf("%w: the pages do not end", ErrLoop))
@@ -96,7 +98,7 @@ func (p *pager) next() (*page, error) {
 
 // fetch asks for one page. Links are followed as they stand; the origin is checked on the
 // way, before a token is fetched.
-func (p *pager) fetch(link string, from *url.URL, number int) fetched {
+func (p *pager) fetch(link string, from *url.URL, number, expect int) fetched {
 	u, err := resolve(p.base, from, link)
 	if err != nil {
 		return fetched{err: p.fail(number, fmt.Errorf("next link: %w", err))}
@@ -106,7 +108,7 @@ func (p *pager) fetch(link string, from *url.URL, number int) fetched {
 		return fetched{err: p.fail(number, fmt.Errorf("%w: next leads back to a page already seen", ErrLoop))}
 	}
 	p.visited[key] = true
-	a, err := p.send(p.ctx, Request{Op: "search", URL: u.String()}, true)
+	a, err := p.send(p.ctx, Request{Op: "search", URL: u.String(), expect: expect}, true)
 	if err != nil {
 		return fetched{err: p.blame(number, err)}
 	}
@@ -124,7 +126,7 @@ func (p *pager) fetch(link string, from *url.URL, number int) fetched {
 		}
 		return fetched{err: e}
 	}
-	return fetched{page: pg, at: a.Request.URL}
+	return fetched{page: pg, at: a.Request.URL, size: len(a.data)}
 }
 
 // bundle checks that an answer is JSON and cuts it.

@@ -41,6 +41,8 @@ type Request struct {
 	// NoRetry sends the request once, whatever happens: for a GET that starts something.
 	// One renewal of a refused token stays: what was refused did not start.
 	NoRetry bool
+
+	expect int // bytes of answer to make room for; a guess
 }
 
 func (r Request) withDefaults() Request {

@@ -247,7 +247,7 @@ func (c *call) finish(ctx context.Context, at hop, resp *http.Response) (*answer
 		return &answer{Response: resp}, nil
 	}
 	defer resp.Body.Close()
-	data, err := readAll(resp.Body, resp.ContentLength, c.limits.MaxBody)
+	data, err := readAll(resp.Body, resp.ContentLength, c.req.expect, c.limits.MaxBody)
 	if err == nil && endsEarly(resp.Header, data) {
 		err = io.ErrUnexpectedEOF
 	}
@@ -282,7 +282,7 @@ func (c *call) refusal(at hop, resp *http.Response) *Error {
 	if unpack(resp) != nil {
 		return e
 	}
-	data, err := readAll(resp.Body, resp.ContentLength, maxRefusal)
+	data, err := readAll(resp.Body, resp.ContentLength, 0, maxRefusal)
 	if err == nil && isJSON(resp.Header, data) {
 		if r, err := r4.Unmarshal(data); err == nil {
 			e.outcome, _ = r.(*r4.OperationOutcome)
