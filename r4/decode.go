@@ -80,9 +80,14 @@ const (
 // decoder fills structs from one JSON text.
 type decoder struct {
 	scanner
-	extra *Extra // of the object that is being read
-	name  string // of the member that is being read
+	// Of the object that is being read:
+	extra   *Extra
+	members []string
+	member  int // the one that is being read
 }
+
+// name is the JSON name of the member that is being read.
+func (d *decoder) name() string { return d.members[d.member] }
 
 // object reads the object at the decoder into n.
 func (d *decoder) object(n node) {
@@ -90,8 +95,8 @@ func (d *decoder) object(n node) {
 		return
 	}
 	members, extra := n.node()
-	outer := d.extra
-	d.extra = extra
+	outer, outerMembers := d.extra, d.members
+	d.extra, d.members = extra, members
 	var seen [4]uint64 // by member number
 	var others nameSet // names that are no members of the type
 	others.from = len(d.names)
@@ -107,7 +112,7 @@ func (d *decoder) object(n node) {
 					d.fail(at, reasonDuplicate)
 				}
 				seen[m/64] |= 1 << (m % 64)
-				d.name = name
+				d.member = m
 				n.decode(d, m)
 				next = m + 1
 			} else if d.err == nil {
@@ -137,7 +142,7 @@ func (d *decoder) object(n node) {
 		}
 	}
 	d.names = d.names[:others.from]
-	d.extra = outer
+	d.extra, d.members = outer, outerMembers
 	d.depth--
 }
 
@@ -169,8 +174,7 @@ func (d *decoder) first() byte {
 
 // keep sets the value aside: the field cannot hold it.
 func (d *decoder) keep() {
-	name := d.name
-	d.extra.add(kept{name: name, raw: d.raw()})
+	d.extra.add(kept{name: d.name(), raw: d.raw()})
 }
 
 // text reads a string, number a JSON number, boolean true or false, each as the text it is.
@@ -218,7 +222,7 @@ func (d *decoder) odd(p *string) {
 		return
 	}
 	*p = scalar(raw)
-	d.extra.add(kept{name: d.name, raw: raw, form: *p != ""})
+	d.extra.add(kept{name: d.name(), raw: raw, form: *p != ""})
 }
 
 // scalar is the text of any primitive, or of the only one in a list; empty for everything else.
@@ -255,7 +259,7 @@ func (c *scanner) alone(raw string) bool {
 
 // texts reads a list of primitives. A null in it, which holds the place of an extension, is empty text.
 func texts[T ~string](d *decoder, p *[]T, s shape) {
-	start, name := d.i, d.name
+	start := d.i
 	if d.first() != '[' {
 		var v string
 		d.odd(&v)
@@ -284,7 +288,7 @@ func texts[T ~string](d *decoder, p *[]T, s shape) {
 		*p = append(*p, T(v))
 	}
 	if odd && d.err == nil {
-		d.extra.add(kept{name: name, raw: d.s[start:d.i], form: true})
+		d.extra.add(kept{name: d.name(), raw: d.s[start:d.i], form: true})
 	}
 }
 
@@ -294,7 +298,7 @@ func (d *decoder) one(n node) bool {
 		d.object(n)
 		return true
 	}
-	start, name := d.i, d.name
+	start, name := d.i, d.name()
 	raw := d.raw()
 	if d.err != nil {
 		return false
@@ -317,9 +321,9 @@ func (d *decoder) one(n node) bool {
 
 // list is the place in a JSON list.
 type list struct {
-	state listState
-	start int
-	name  string
+	state  listState
+	start  int
+	member int
 }
 
 type listState uint8
@@ -334,7 +338,7 @@ const (
 
 // list begins a list. What is neither list nor object is set aside, and so is an empty list.
 func (d *decoder) list() list {
-	l := list{start: d.i, name: d.name}
+	l := list{start: d.i, member: d.member}
 	switch d.first() {
 	case '[':
 		if !d.down() {
@@ -343,7 +347,7 @@ func (d *decoder) list() list {
 		if d.space() == ']' {
 			d.i++
 			d.depth--
-			d.extra.add(kept{name: d.name, raw: "[]"})
+			d.extra.add(kept{name: d.name(), raw: "[]"})
 			return l
 		}
 		l.state = listFirst
@@ -380,14 +384,21 @@ func (l *list) next(d *decoder) bool {
 		l.state = listEnd
 		return true
 	case listEnd:
-		d.extra.add(kept{name: l.name, raw: d.s[l.start:d.i], form: true})
+		d.extra.add(kept{name: d.members[l.member], raw: d.s[l.start:d.i], form: true})
 	}
 	l.state = listDone
 	return false
 }
 
-// grow makes room for one more value.
+// grow makes room for one more value. Most lists have only one. It is not inlined because there are
+// some thousand calls, and few types.
+//
+//go:noinline
 func grow[T any](s *[]T) *T {
+	if *s == nil {
+		*s = make([]T, 1)
+		return &(*s)[0]
+	}
 	var zero T
 	*s = append(*s, zero)
 	return &(*s)[len(*s)-1]

@@ -140,7 +140,7 @@ func encodeTexts[T ~string](e *encoder, name string, list []T, s shape) {
 	}
 	e.name(name)
 	if raw != "" {
-		d := decoder{scanner: scanner{s: raw}, extra: new(Extra)}
+		d := decoder{scanner: scanner{s: raw}, extra: new(Extra), members: []string{name}}
 		var came []T
 		texts(&d, &came, s)
 		if slices.Equal(came, list) {

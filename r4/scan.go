@@ -149,10 +149,15 @@ func (c *scanner) str() string {
 // strSlow goes on at i with a string that holds more than plain ASCII.
 func (c *scanner) strSlow(start, i int) string {
 	escaped := false
-	for i < len(c.s) {
-		switch b := c.s[i]; {
-		case plain[b]:
+	for {
+		for i < len(c.s) && plain[c.s[i]] {
 			i++
+		}
+		if i == len(c.s) {
+			c.fail(i, reasonEnd)
+			return ""
+		}
+		switch b := c.s[i]; {
 		case b == '"':
 			c.i = i + 1
 			if escaped {
@@ -179,8 +184,6 @@ func (c *scanner) strSlow(start, i int) string {
 			i += n
 		}
 	}
-	c.fail(i, reasonEnd)
-	return ""
 }
 
 // escapeLen measures the escape that s begins with, both halves of a surrogate pair together.
