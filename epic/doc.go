@@ -17,8 +17,8 @@
 //
 // # May I ask that
 //
-// [LookupResource] has each type's interactions and search parameters, [Resource.Search] what a
-// search must name, [Categories] the words it may use. [Dialect] puts the same rules at the
+// [LookupResource] has each type's interactions and search parameters, [LookupRule] what a search
+// must name, [Categories] the words it may use. [Dialect] puts the same rules at the
 // service of fhir.Client.
 //
 // # Who is this

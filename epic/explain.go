@@ -103,24 +103,30 @@ func walk(err error, visit func(error)) {
 	}
 }
 
-// write reports whether something was to be written. The line of a failed request begins with the
-// operation.
+// write reports whether something was to be written.
 func (e answer) write() bool {
-	for w := range strings.FieldsSeq(e.err.Error()) {
-		switch strings.Trim(w, ":,") {
-		case "create", "update", "POST", "PUT", "PATCH", "DELETE":
-			return true
-		case "read", "search", "GET":
-			return false
-		}
+	operation, _, _ := strings.Cut(requestLine(e.err.Error()), " ")
+	switch operation {
+	case "create", "update", "POST", "PUT", "PATCH", "DELETE":
+		return true
 	}
 	return false
 }
 
-// typeIn finds a resource type among the words of an error's line: fhir prints type and
-// operation, and nothing of the path besides.
+// requestLine is what fhir prints of a request, "search Observation" or "GET Group/…/$export": the
+// part of an error's line between "fhir: " and the next colon.
+func requestLine(line string) string {
+	_, line, found := strings.Cut(line, "fhir: ")
+	if !found {
+		return ""
+	}
+	line, _, _ = strings.Cut(line, ": ")
+	return line
+}
+
+// typeIn finds the resource type that a request was about; fhir prints nothing else of the path.
 func typeIn(line string) string {
-	for w := range strings.FieldsFuncSeq(line, func(r rune) bool {
+	for w := range strings.FieldsFuncSeq(requestLine(line), func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}) {
 		if r4.IsResourceType(w) && w != "OperationOutcome" && w != "Bundle" {
@@ -282,7 +288,7 @@ func interactionCheck(resourceType string) Check {
 // exampleFix is a search of the type that meets its rule.
 func exampleFix(resourceType string) []string {
 	rule, ok := LookupRule(resourceType)
-	if !ok {
+	if !ok || resourceType == "Group" { // a Group in a request means an export
 		return nil
 	}
 	return []string{"andiron get '" + rule.Example() + "'"}

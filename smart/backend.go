@@ -118,14 +118,15 @@ func (b *Backend) Token(ctx context.Context, base, refused string) (string, erro
 		if refused != "" && b.held.token.Reveal() == refused {
 			b.held.token, refused = Secret{}, ""
 		}
-		if b.held.usable(now) && (now.Before(b.held.renew) || ctx.Err() != nil) {
+		ended := ctx.Err() != nil
+		switch {
+		case b.held.usable(now) && (ended || now.Before(b.held.renew)):
 			token := b.held.token.Reveal()
 			b.mu.Unlock()
 			return token, nil
-		}
-		if err := ctx.Err(); err != nil {
+		case ended:
 			b.mu.Unlock()
-			return "", &Error{Op: "token", Err: network(err)}
+			return "", &Error{Op: "token", Err: network(ctx.Err())}
 		}
 		f := b.join(ctx)
 		b.mu.Unlock()
@@ -137,7 +138,7 @@ func (b *Backend) Token(ctx context.Context, base, refused string) (string, erro
 			b.leave(f)
 			continue // the old token if it is still good, else the context's error
 		}
-		if token, err, ok := b.outcome(f); ok {
+		if token, settled, err := b.outcome(f); settled {
 			return token, err
 		}
 	}
@@ -197,20 +198,20 @@ func (b *Backend) fly(ctx context.Context, f *flight, renewal bool) {
 	close(f.done)
 }
 
-// outcome is what a finished flight means for a caller. False: look again, since the token was
+// outcome is what a finished flight means for a caller. Not settled: look again, since the token was
 // refused or has ended in the meantime.
-func (b *Backend) outcome(f *flight) (string, error, bool) { //nolint:revive // the error is the result, the bool says whether there is one
+func (b *Backend) outcome(f *flight) (token string, settled bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case f.err == nil:
-		return b.held.token.Reveal(), nil, !b.held.token.IsZero()
+		return b.held.token.Reveal(), !b.held.token.IsZero(), nil
 	case b.held.usable(b.now()):
-		return b.held.token.Reveal(), nil, true
+		return b.held.token.Reveal(), true, nil
 	case f.early: // the old token ended meanwhile: now it is in earnest
-		return "", nil, false
+		return "", false, nil
 	}
-	return "", f.err, true
+	return "", true, f.err
 }
 
 // check refuses what must not happen before anything is sent.

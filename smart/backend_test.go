@@ -218,10 +218,11 @@ func TestForeignBasesProperty(t *testing.T) {
 	given := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		for range 100 {
-			u := ""
-			for _, parts := range shape {
-				u += rapid.SampledFrom(parts).Draw(rt, "part")
+			drawn := make([]string, len(shape))
+			for i, parts := range shape {
+				drawn[i] = rapid.SampledFrom(parts).Draw(rt, "part")
 			}
+			u := strings.Join(drawn, "")
 			tok, err := b.Token(t.Context(), u, "")
 			if own.MatchString(u) != (err == nil) {
 				rt.Fatalf("%q: own base is %t, error is %v", u, own.MatchString(u), err)

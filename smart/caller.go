@@ -54,6 +54,7 @@ func (c caller) do(ctx context.Context, op string, u *url.URL, limit int64, prep
 		return fail(errors.New("URL cannot be requested"))
 	}
 	prepare(req)
+	req.Header.Del("Accept-Encoding") // the transport's own, which also unpacks
 	res, err := c.client().Do(req)
 	if err != nil {
 		return fail(network(err))
@@ -91,7 +92,10 @@ func (c caller) client() *http.Client {
 
 // ownTransport is one for all: connections to the same server are shared.
 var ownTransport = sync.OnceValue(func() http.RoundTripper {
-	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // it is one, unless a program replaced it
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
+	if usual, ok := http.DefaultTransport.(*http.Transport); ok { // a program may have replaced it
+		t = usual.Clone()
+	}
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	t.ResponseHeaderTimeout = requestTimeout
 	t.MaxResponseHeaderBytes = 256 << 10

@@ -206,7 +206,7 @@ func TestDiscoverFails(t *testing.T) {
 func TestDiscoveryCannotPointAtThisMachine(t *testing.T) {
 	hc := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		text := `{"token_endpoint":"http://127.0.0.1:8500/v1/agent"}`
-		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
 	})}
 	c, err := smart.Discover(t.Context(), hc, "https://h.example/R4")
 	if err != nil || c.TokenEndpoint != "" || len(c.Problems) == 0 || c.Problems[0] != "token_endpoint: leads to this machine" {

@@ -345,7 +345,7 @@ func (l Lint) sameKey(r *report, raw json.RawMessage) {
 	}
 	if same && !l.Assertion.IsZero() {
 		if alg, err := algorithmOf(l.Assertion); err == nil {
-			jws, err := jose.ParseSigned(l.Assertion.Reveal(), []jose.SignatureAlgorithm{alg})
+			jws, err := jose.ParseSignedCompact(l.Assertion.Reveal(), []jose.SignatureAlgorithm{alg})
 			if err == nil {
 				_, err = jws.Verify(public)
 			}

@@ -82,6 +82,6 @@ func (p *PublishedSet) lint(r *report) {
 	case !known:
 		r.warn("W4", "the key set says nothing of Cache-Control: servers may keep it for 29 hours")
 	case age > lintMaxAge:
-		r.warn("W4", fmt.Sprintf("Cache-Control lets servers keep the key set for %s", short(age)))
+		r.warn("W4", "Cache-Control lets servers keep the key set for "+short(age))
 	}
 }

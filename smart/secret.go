@@ -85,7 +85,7 @@ type SecretOptions struct {
 	Stderr io.Writer
 }
 
-// ErrCommandRefused: a reference "cmd:…" where SecretOptions.Commands is off.
+// ErrCommandRefused is a reference "cmd:…" where SecretOptions.Commands is off.
 var ErrCommandRefused = errors.New("commands are not allowed here")
 
 var errTooLong = fmt.Errorf("larger than %d kB: not a secret", maxSecret>>10)

@@ -78,9 +78,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	for _, a := range s.asserted {
 		canaries = append(canaries, strings.Split(a, ".")[2], strings.Split(a, ".")[1])
 	}
-	for _, d := range ecNumbers(t, private) {
-		canaries = append(canaries, d)
-	}
+	canaries = append(canaries, ecNumbers(t, private)...)
 	values := map[string]any{
 		"Secret": secret, "*Secret": &secret, "struct": wrapped, "*struct": &wrapped,
 		"Key": *ecKey(), "*Key": ecKey(), "RSA key": rsaKey(), "key in a struct": struct {

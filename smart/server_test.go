@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -59,7 +58,6 @@ type authServer struct {
 	issued   int
 	attempts int
 	asserted []string // the assertions seen
-	refusals []string // why, for the test's eyes
 	lifetime any      // of expires_in; nil leaves it out
 	// answer, if set, may answer the n-th token request (from 1) in place of the server.
 	answer func(n int, w http.ResponseWriter) bool
@@ -115,9 +113,7 @@ func (s *authServer) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := s.judge(r); err != nil {
-		s.mu.Lock()
-		s.refusals = append(s.refusals, err.Error())
-		s.mu.Unlock()
+		s.t.Logf("the server refuses: %v", err)
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprint(w, `{"error":"invalid_client","error_description":null}`)
 		return
@@ -208,12 +204,6 @@ func (s *authServer) counts() (attempts, issued int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.attempts, s.issued
-}
-
-func (s *authServer) why() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Join(s.refusals, "; ")
 }
 
 // backend is a client of the server whose pauses are written down and take no time.
