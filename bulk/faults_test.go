@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -145,7 +146,7 @@ func TestFaults(t *testing.T) {
 			name: "3: a Content-Length is held to",
 			set: func(_ *testing.T, b *bench) {
 				b.file = func(w http.ResponseWriter, _ *http.Request, name string, n int) bool {
-					w.Header().Set("Content-Length", fmt.Sprint(len(b.files[name])))
+					w.Header().Set("Content-Length", strconv.Itoa(len(b.files[name])))
 					if n == 1 {
 						io := b.files[name]
 						w.Write([]byte(io[:strings.LastIndex(io[:len(io)-1], "\n")+1]))
@@ -231,7 +232,7 @@ func TestFaults(t *testing.T) {
 				}
 				b.file = func(w http.ResponseWriter, r *http.Request, _ string, _ int) bool {
 					if r.URL.RawQuery == "sig=secret-1" {
-						w.WriteHeader(403)
+						w.WriteHeader(http.StatusForbidden)
 						return true
 					}
 					return false
@@ -298,7 +299,7 @@ func TestFaults(t *testing.T) {
 					at := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC) // not ours
 					w.Header().Set("Date", at.Format(http.TimeFormat))
 					w.Header().Set("Retry-After", at.Add(5*time.Second).Format(http.TimeFormat))
-					w.WriteHeader(202)
+					w.WriteHeader(http.StatusAccepted)
 				})
 			},
 			check: func(t *testing.T, b *bench, res *Result, err error) {
@@ -510,7 +511,7 @@ func TestFaults(t *testing.T) {
 				b.file = func(w http.ResponseWriter, _ *http.Request, name string, _ int) bool {
 					if name == "o1" {
 						b.status = times(always, status(404, ""))
-						w.WriteHeader(404)
+						w.WriteHeader(http.StatusNotFound)
 						return true
 					}
 					return false

@@ -96,7 +96,7 @@ func TestDialectIsChosenAndAnnounced(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t)
-			b.stub.epic, b.Job.Dialect = tt.epic, tt.set
+			b.epic, b.Dialect = tt.epic, tt.set
 			res, err := b.Run(t.Context())
 			b.complete(t, res, err)
 			said := b.said(KindDialect)
@@ -125,10 +125,10 @@ func TestDialectIsChosenAndAnnounced(t *testing.T) {
 
 func TestPlanSendsNothing(t *testing.T) {
 	b := newBench(t)
-	b.stub.epic = true
+	b.epic = true
 	b.Types = []string{"Patient"}
 	p, err := b.Plan(t.Context())
-	if err != nil || p.Method != "GET" || p.URL != b.base()+"/Group/g1/$export?_type=Patient" || p.Dialect != Epic || len(p.Notes) != 1 {
+	if err != nil || p.Method != http.MethodGet || p.URL != b.base()+"/Group/g1/$export?_type=Patient" || p.Dialect != Epic || len(p.Notes) != 1 {
 		t.Errorf("got %+v, %v", p, err)
 	}
 	if _, err := os.Stat(b.Dir); err == nil || b.kickoffs() != 0 {
@@ -149,13 +149,13 @@ func TestPace(t *testing.T) {
 		set  func(*bench)
 		want []time.Duration
 	}{
-		{"Epic, few patients: 10 minutes and more", func(b *bench) { b.stub.epic, b.polls = true, 3 }, []time.Duration{10 * time.Minute, 15 * time.Minute, 22*time.Minute + 30*time.Second}},
+		{"Epic, few patients: 10 minutes and more", func(b *bench) { b.epic, b.polls = true, 3 }, []time.Duration{10 * time.Minute, 15 * time.Minute, 22*time.Minute + 30*time.Second}},
 		{"Epic, many patients: 30 minutes", func(b *bench) {
-			b.stub.epic = true
+			b.epic = true
 			b.status = times(2, status(202, "", "X-Progress", "Searched 7 of 900 patients"))
 		}, []time.Duration{30 * time.Minute, 30 * time.Minute}},
 		{"Epic with a Retry-After: what it says", func(b *bench) {
-			b.stub.epic = true
+			b.epic = true
 			b.status = times(2, status(202, "", "Retry-After", "1"))
 		}, []time.Duration{time.Second, time.Second}},
 		{"others: a second and more", func(b *bench) { b.polls = 3 }, []time.Duration{time.Second, 1500 * time.Millisecond, 2250 * time.Millisecond}},
@@ -326,7 +326,7 @@ func TestManifestPages(t *testing.T) {
 			case r.URL.Path == "/jobs/J1":
 				w.Write([]byte(page(b, "/jobs/J1/2", "p1", "Patient")))
 			case r.URL.Path == "/jobs/J1/2" && n == 1:
-				w.WriteHeader(502)
+				w.WriteHeader(http.StatusBadGateway)
 			case r.URL.Path == "/jobs/J1/2":
 				w.Write([]byte(page(b, b.URL+"/jobs/J1/3", "c1", "Condition")))
 			default:
@@ -410,7 +410,7 @@ func TestTokenStaysHome(t *testing.T) {
 		{"the status URL is elsewhere", func(b *bench) {
 			b.kickoff = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
 				w.Header().Set("Content-Location", b.evil.URL+"/blob/m")
-				w.WriteHeader(202)
+				w.WriteHeader(http.StatusAccepted)
 				return true
 			}
 			b.files["m"] = fmt.Sprintf(`{"transactionTime":"x","requiresAccessToken":true,"output":[{"type":"Patient","url":"%s/blob/p1"}]}`, b.evil.URL)

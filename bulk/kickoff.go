@@ -126,7 +126,7 @@ func (r *runner) notStarted(ctx context.Context, err error) (refusal, fatal erro
 		now := r.now()
 		var until time.Time
 		switch d := r.bounded(fe.RetryAfter); {
-		case d > 0 && !(tooRecent(fe) && fe.RetryAfter > d):
+		case d > 0 && (!tooRecent(fe) || fe.RetryAfter <= d):
 			until = now.Add(d)
 		case !tooRecent(fe) && r.rec.dialect != Epic:
 			until = now.Add(time.Minute)

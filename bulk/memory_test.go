@@ -49,8 +49,8 @@ func TestMemory(t *testing.T) {
 				switch {
 				case strings.HasSuffix(r.URL.Path, "$export"):
 					w.Header().Set("Content-Location", "/jobs/J")
-					w.WriteHeader(202)
-				case r.URL.Path == "/jobs/J" && r.Method == "GET":
+					w.WriteHeader(http.StatusAccepted)
+				case r.URL.Path == "/jobs/J" && r.Method == http.MethodGet:
 					var entries []string
 					for i := range tt.files {
 						entries = append(entries, fmt.Sprintf(`{"type":%q,"url":"/files/%d"}`, tt.typ, i))
@@ -60,7 +60,7 @@ func TestMemory(t *testing.T) {
 					for range chunks {
 						w.Write(chunk)
 					}
-				case r.Method == "DELETE":
+				case r.Method == http.MethodDelete:
 				default:
 					http.NotFound(w, r)
 				}

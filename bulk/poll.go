@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -344,7 +345,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return 0
 	}
 	if f, err := strconv.ParseFloat(v, 64); err == nil {
-		if f != f || f < 0 { //nolint:staticcheck // NaN is unequal to itself
+		if math.IsNaN(f) || f < 0 {
 			return 0
 		}
 		if f > 1e9 {

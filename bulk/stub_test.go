@@ -27,26 +27,25 @@ type stub struct {
 	*httptest.Server
 	evil *httptest.Server // another origin; it serves the same files and remembers what it was sent
 
-	mu        sync.Mutex
-	log       []seen
-	leaks     []string // credentials that reached the other origin
-	names     []string // files in the manifest's order
-	files     map[string]string
-	polls     int                      // 202 answers before the manifest
-	epic      bool                     // what /metadata says
-	needs     string                   // requiresAccessToken, as JSON; "" leaves it out
-	counts    map[string]string        // count, as JSON, by file
-	errors    []string                 // names in the error list
-	deleted   []string                 // names in the deleted list
-	valid     string                   // the token that is accepted; "" takes any
-	tokenLife int                      // requests after which valid is replaced; 0 never
-	urlOf     func(name string) string // where the manifest says that a file is
-	kickoff   func(http.ResponseWriter, *http.Request, int) bool
-	status    func(http.ResponseWriter, *http.Request, int) bool
-	file      func(http.ResponseWriter, *http.Request, string, int) bool
-	remove    func(http.ResponseWriter, *http.Request, int) bool
-	tamper    func(map[string]any) // a last hand on the manifest
-	n         map[string]int
+	mu      sync.Mutex
+	log     []seen
+	leaks   []string // credentials that reached the other origin
+	names   []string // files in the manifest's order
+	files   map[string]string
+	polls   int                      // 202 answers before the manifest
+	epic    bool                     // what /metadata says
+	needs   string                   // requiresAccessToken, as JSON; "" leaves it out
+	counts  map[string]string        // count, as JSON, by file
+	errors  []string                 // names in the error list
+	deleted []string                 // names in the deleted list
+	valid   string                   // the token that is accepted; "" takes any
+	urlOf   func(name string) string // where the manifest says that a file is
+	kickoff func(http.ResponseWriter, *http.Request, int) bool
+	status  func(http.ResponseWriter, *http.Request, int) bool
+	file    func(http.ResponseWriter, *http.Request, string, int) bool
+	remove  func(http.ResponseWriter, *http.Request, int) bool
+	tamper  func(map[string]any) // a last hand on the manifest
+	n       map[string]int
 }
 
 type seen struct{ method, path, query, auth, accept, prefer string }
@@ -484,7 +483,7 @@ func (b *bench) noLeak(t testing.TB) {
 // wait for the disk most of the time. What is synced and in which order has a test of its own.
 func fastDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "bulk")
+	dir, err := os.MkdirTemp("/dev/shm", "bulk") //nolint:usetesting // TempDir is on the disk
 	if err != nil {
 		return t.TempDir()
 	}
