@@ -25,7 +25,7 @@ type location struct {
 
 type practitioner struct {
 	key, given, family, sex string
-	prefix, suffix          string
+	suffix                  string
 	specialty, taxonomy     string // NUCC provider taxonomy
 	location                string
 	id, display             string

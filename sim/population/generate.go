@@ -486,11 +486,8 @@ func (g *generator) treat(v *visit) {
 		}
 		p.treated = true
 		for _, d := range p.drugs {
-			switch {
-			case d == "naproxen" || d == "ibuprofen":
-				if slices.Contains(g.allergic, "nsaid") {
-					continue
-				}
+			if (d == "naproxen" || d == "ibuprofen") && slices.Contains(g.allergic, "nsaid") {
+				continue
 			}
 			stop := time.Time{}
 			if g.chance(0.12) {

@@ -28,10 +28,13 @@ func parse(t testing.TB, data []byte) map[string]any {
 	return m
 }
 
+// usualSize is large enough for rare things to occur and small enough for the race detector.
+const usualSize = 120
+
 // usual is the population that most tests look at, made once.
 var usual = sync.OnceValue(func() []Resource {
 	var all []Resource
-	for r := range New(Config{Seed: 1}).All() {
+	for r := range New(Config{Seed: 1, Patients: usualSize}).All() {
 		all = append(all, r)
 	}
 	return all
