@@ -2,9 +2,7 @@ package lake
 
 import (
 	"math"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,7 +44,7 @@ func intOrNull(s string) any {
 	if s == "" {
 		return nil
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
+	n, err := r4.Integer(s).Int()
 	if err != nil {
 		return nil
 	}
@@ -57,7 +55,7 @@ func floatOrNull(d r4.Decimal) any {
 	if d == "" {
 		return nil
 	}
-	f, err := strconv.ParseFloat(string(d), 64)
+	f, err := d.Float64()
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		return nil
 	}
@@ -83,25 +81,13 @@ func dayOrNull(s string) any {
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
 }
 
-// partial are the layouts of FHIR's date, dateTime and instant by length; what is longer than a
-// day carries a time.
-var partial = map[int]string{4: "2006", 7: "2006-01", 10: "2006-01-02", 16: "2006-01-02T15:04", 19: "2006-01-02T15:04:05"}
-
+// earliest is the first instant that the text can mean.
 func earliest(s string) (time.Time, bool) {
 	if s == "" {
 		return time.Time{}, false
 	}
-	if layout := partial[len(s)]; layout != "" {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
-		}
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
-		}
-	}
-	return time.Time{}, false
+	t, err := r4.DateTime(s).Time(time.UTC)
+	return t, err == nil
 }
 
 // first is the first element or nil.
@@ -146,7 +132,7 @@ func pick(c *r4.CodeableConcept, systems []string) *r4.Coding {
 	}
 	for _, s := range systems {
 		for i := range c.Coding {
-			if c.Coding[i].Code != "" && sameSystem(c.Coding[i].System, s) {
+			if c.Coding[i].Code != "" && r4.SameSystem(c.Coding[i].System, s) {
 				return &c.Coding[i]
 			}
 		}
@@ -176,22 +162,10 @@ func codeIn(c *r4.CodeableConcept, systems ...string) string {
 	if len(systems) == 0 {
 		return pick(c, nil).Code
 	}
-	if p := pick(c, systems); slices.ContainsFunc(systems, func(s string) bool { return sameSystem(p.System, s) }) {
+	if p := pick(c, systems); slices.ContainsFunc(systems, func(s string) bool { return r4.SameSystem(p.System, s) }) {
 		return p.Code
 	}
 	return ""
-}
-
-func hasCode(c *r4.CodeableConcept, system, code string) bool {
-	if c == nil {
-		return false
-	}
-	for i := range c.Coding {
-		if c.Coding[i].Code == code && sameSystem(c.Coding[i].System, system) {
-			return true
-		}
-	}
-	return false
 }
 
 // display is what the chosen coding is called, else the concept's own text.
@@ -229,7 +203,7 @@ const identifierTypes = "http://terminology.hl7.org/CodeSystem/v2-0203"
 
 func typedIdentifier(l []r4.Identifier, code string) string {
 	for i := range l {
-		if hasCode(l[i].Type, identifierTypes, code) && l[i].Value != "" {
+		if l[i].Type.Has(identifierTypes, code) && l[i].Value != "" {
 			return strings.TrimSpace(l[i].Value)
 		}
 	}
@@ -267,17 +241,8 @@ func contactPoint(l []r4.ContactPoint, system string) string {
 	return best
 }
 
-func extension(l []r4.Extension, url string) *r4.Extension {
-	for i := range l {
-		if l[i].URL == url {
-			return &l[i]
-		}
-	}
-	return nil
-}
-
 func extensionCode(l []r4.Extension, url string) string {
-	e := extension(l, url)
+	e := r4.FindExtension(l, url)
 	if e == nil {
 		return ""
 	}
@@ -294,31 +259,26 @@ func extensionCode(l []r4.Extension, url string) string {
 	return ""
 }
 
-// usCoreText is the text of a US Core race or ethnicity, else what its first code is called.
+// usCoreText is the text of a US Core race or ethnicity, else what its categories are called.
 func usCoreText(l []r4.Extension, url string) string {
-	e := extension(l, url)
+	if text := r4.FindExtension(l, url, "text").Label(); text != "" {
+		return text
+	}
+	e := r4.FindExtension(l, url)
 	if e == nil {
 		return ""
 	}
 	var categories []string
 	for i := range e.Extension {
-		x := &e.Extension[i]
-		switch v := x.Value.(type) {
-		case r4.String:
-			if x.URL == "text" && v != "" {
-				return string(v)
-			}
-		case *r4.Coding:
-			if x.URL == "ombCategory" && v.Display != "" {
-				categories = append(categories, v.Display)
-			}
+		if x := &e.Extension[i]; x.URL == "ombCategory" && x.Label() != "" {
+			categories = append(categories, x.Label())
 		}
 	}
 	return strings.Join(categories, ", ")
 }
 
 func usCoreCodes(l []r4.Extension, url string) []string {
-	e := extension(l, url)
+	e := r4.FindExtension(l, url)
 	if e == nil {
 		return nil
 	}
@@ -330,15 +290,6 @@ func usCoreCodes(l []r4.Extension, url string) []string {
 		}
 	}
 	return codes
-}
-
-// written is a name as one would write it.
-func written(n *r4.HumanName) string {
-	if n.Text != "" {
-		return n.Text
-	}
-	parts := slices.Concat(n.Prefix, n.Given, []string{n.Family}, n.Suffix)
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
 func notes(l []r4.Annotation) string {
@@ -364,24 +315,13 @@ func idOf(r *r4.Reference, typ string) string {
 	return id
 }
 
-// target takes Type/id, Type/id/_history/version and the same behind a base URL apart.
-func target(ref string) (typ, id string) {
-	if strings.HasPrefix(ref, "#") || strings.HasPrefix(ref, "urn:") || strings.ContainsAny(ref, "?#") {
+// target is the type and id of a relative or absolute reference.
+func target(reference string) (typ, id string) {
+	ref, err := r4.ParseReference(reference)
+	if err != nil || (ref.Kind != r4.RefRelative && ref.Kind != r4.RefAbsolute) {
 		return "", ""
 	}
-	parts := strings.Split(ref, "/")
-	if n := len(parts); n >= 4 && parts[n-2] == "_history" {
-		parts = parts[:n-2]
-	}
-	n := len(parts)
-	if n < 2 || !r4.IsResourceType(parts[n-2]) || parts[n-1] == "" {
-		return "", ""
-	}
-	id, err := url.PathUnescape(parts[n-1])
-	if err != nil {
-		return "", ""
-	}
-	return parts[n-2], id
+	return ref.Type, ref.ID
 }
 
 func called(r *r4.Reference) string { return strings.TrimSpace(orZero(r).Display) }
@@ -458,27 +398,4 @@ func amount(comparator string, value r4.Decimal, unit string) string {
 	return strings.TrimSpace(comparator + string(value) + " " + unit)
 }
 
-func systemOf(c *r4.Coding) string { return system(c.System) }
-
-func sameSystem(a, b string) bool { return a == b || (a != "" && system(a) == b) }
-
-// synonyms are the OIDs under which servers send well-known code systems (HL7 terminology,
-// identifiers of code systems). Epic sent OIDs until its November 2022 release and sends some still.
-var synonyms = map[string]string{
-	"urn:oid:2.16.840.1.113883.6.1":    loinc,
-	"urn:oid:2.16.840.1.113883.6.96":   snomed,
-	"urn:oid:2.16.840.1.113883.6.90":   icd10,
-	"urn:oid:2.16.840.1.113883.6.3":    icd10Int,
-	"urn:oid:2.16.840.1.113883.6.4":    icd10PCS,
-	"urn:oid:2.16.840.1.113883.6.88":   rxNorm,
-	"urn:oid:2.16.840.1.113883.6.69":   ndc,
-	"urn:oid:2.16.840.1.113883.12.292": cvx,
-	"urn:oid:2.16.840.1.113883.6.12":   cpt,
-}
-
-func system(s string) string {
-	if url, ok := synonyms[s]; ok {
-		return url
-	}
-	return s
-}
+func systemOf(c *r4.Coding) string { return r4.CanonicalSystem(c.System) }

@@ -19,8 +19,8 @@
 // One table for each of twelve resource types, named as the type in lower case and with one row a
 // resource: patient, encounter, condition, observation, medicationrequest, allergyintolerance,
 // immunization, diagnosticreport, documentreference, procedure, careplan, appointment. Every column
-// carries a comment that says where in the resource it comes from ([Lake.Tables], or DESCRIBE and
-// duckdb_columns in SQL). Beside them observation_component has a row for each component, and
+// carries a comment that says where in the resource it comes from ([Lake.Tables], or duckdb_columns()
+// in SQL). Beside them observation_component has a row for each component, and
 // resource has every resource of every type with its JSON.
 //
 // The same names mean the same everywhere: patient_id and encounter_id for joins; code, code_system,

@@ -53,6 +53,7 @@ type manifest struct {
 	Request         string         `json:"request"`
 	Output          []manifestFile `json:"output"`
 	Deleted         []manifestFile `json:"deleted"`
+	Error           []manifestFile `json:"error"` // OperationOutcomes about the export
 	Complete        *bool          `json:"complete"`
 }
 
@@ -105,6 +106,7 @@ func readFolder(dir string) (*folder, error) {
 		if len(f.files) == 0 {
 			return nil, ErrEmpty
 		}
+		f.note("no manifest.json: nothing says whether files are missing or cut short between two lines")
 	}
 	for _, d := range f.files {
 		if err := d.check(); err != nil {
@@ -212,6 +214,12 @@ func (f *folder) apply(m *manifest, names []string) {
 	}
 	take(m.Output, false)
 	take(m.Deleted, true)
+	for _, mf := range m.Error {
+		if name := path.Clean(filepath.ToSlash(mf.File)); slices.Contains(names, name) && !listed[name] {
+			listed[name] = true
+			f.note("%s holds what the server says about the export, not resources", name)
+		}
+	}
 	if len(listed) == 0 && len(m.Output)+len(m.Deleted) > 0 {
 		// A manifest as the server sent it, with URLs and no file names: take what lies here.
 		for _, n := range names {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,29 +49,46 @@ func open(path string, readOnly bool) (*Lake, error) {
 	fail := func(err error) (*Lake, error) { return nil, &Error{Op: "open", Path: path, Err: err} }
 	l := &Lake{readOnly: readOnly}
 	if path != "" && path != ":memory:" {
-		abs, err := filepath.Abs(path)
+		abs, err := absolute(path)
 		if err != nil {
 			return fail(err)
 		}
 		l.path = abs
 	}
-	switch {
-	case l.path == "" && readOnly:
+	if l.path == "" && readOnly {
 		return fail(errors.New("a database in memory is not read-only"))
-	case strings.ContainsAny(l.path, "?#"):
-		return fail(errors.New("the driver cannot open a path with ? or # in it"))
+	}
+	if _, err := url.Parse(l.path); err != nil || strings.ContainsAny(l.path, "?#") {
+		return fail(errors.New("the driver takes the path for a URL: %, ? and # cannot stand in it"))
 	}
 	l.held = hold(l.path)
 	if err := l.start(); err != nil {
-		l.held.release()
+		l.tidy(l.held.release())
 		return fail(err)
 	}
 	return l, nil
 }
 
+// absolute is the one path of a file, whatever links lead to it: two names for one file would be
+// two databases to DuckDB.
+func absolute(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		return real, nil
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(abs)) // the file is yet to be made
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(abs)), nil
+}
+
 func (l *Lake) start() error {
-	l.held.mu.Lock()
-	defer l.held.mu.Unlock()
+	l.held.setup.Lock()
+	defer l.held.setup.Unlock()
 	dsn := ":memory:"
 	if l.path != "" {
 		if err := l.prepareFile(); err != nil {
@@ -106,19 +124,23 @@ func (l *Lake) Close() error {
 	var err error
 	l.closed.Do(func() {
 		err = l.db.Close()
-		last := l.held.release()
-		if l.path != "" && !l.readOnly && last {
-			// Empty, or it would not have been ours to remove.
-			_ = os.Remove(l.path + ".tmp")
-			if info, err := os.Stat(l.path + ".wal"); err == nil && info.Size() == 0 {
-				_ = os.Remove(l.path + ".wal")
-			}
-		}
+		l.tidy(l.held.release())
 	})
 	if err != nil {
 		return &Error{Op: "close", Path: l.path, Err: err}
 	}
 	return nil
+}
+
+// tidy removes what Open put beside the file, when nobody in this process needs it any more.
+func (l *Lake) tidy(last bool) {
+	if l.path == "" || l.readOnly || !last {
+		return
+	}
+	_ = os.Remove(l.path + ".tmp") // nothing happens when it is not empty
+	if info, err := os.Stat(l.path + ".wal"); err == nil && info.Size() == 0 {
+		_ = os.Remove(l.path + ".wal")
+	}
 }
 
 // DB is the database itself, for any SQL that DuckDB knows. It is closed by Close.
@@ -233,9 +255,10 @@ func lockedOr(err error) error {
 // holding is what the Lakes on one file share inside one process, where DuckDB gives them one
 // instance: loads must take turns, and only the last to go tidies up.
 type holding struct {
-	path string
-	refs int
-	mu   sync.Mutex // held while the schema changes and during a load
+	path  string
+	refs  int
+	setup sync.Mutex // while one opens the file
+	loads sync.Mutex // during a load
 }
 
 var (

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"time"
 
@@ -37,8 +38,8 @@ func (l *Lake) Load(ctx context.Context, dir string, opts LoadOptions) (*LoadRes
 	if l.readOnly {
 		return fail(errors.New("the lake is open for reading alone"))
 	}
-	l.held.mu.Lock()
-	defer l.held.mu.Unlock()
+	l.held.loads.Lock()
+	defer l.held.loads.Unlock()
 
 	f, err := readFolder(dir)
 	if err != nil {
@@ -377,24 +378,49 @@ func timeOrNull(t time.Time) any {
 }
 
 // limitMemory bounds what DuckDB may hold during the load, for a file alone: what a database in
-// memory holds is the data.
+// memory holds is the data. A limit that somebody set lower stays.
 func (ld *load) limitMemory(ctx context.Context) (restore func(), err error) {
+	restore = func() {}
 	if ld.lake.path == "" {
-		return func() {}, nil
+		return restore, nil
 	}
 	var before string
 	if err := ld.conn.QueryRowContext(ctx, `SELECT current_setting('memory_limit')`).Scan(&before); err != nil {
-		return nil, err
+		return restore, err
+	}
+	if mebibytes(before) <= loadMemory {
+		return restore, nil
 	}
 	set := func(ctx context.Context, v string) error {
 		_, err := ld.conn.ExecContext(ctx, `SET memory_limit = `+quotedText(v))
 		return err
 	}
-	if err := set(ctx, loadMemory); err != nil {
-		return nil, err
+	if set(ctx, fmt.Sprintf("%dMiB", loadMemory)) != nil {
+		return restore, nil //nolint:nilerr // more is in use this moment, and then it stays so
 	}
 	return func() { _ = set(context.WithoutCancel(ctx), before) }, nil
 }
 
-// loadMemory is enough for a million rows under way; beyond it DuckDB spills beside the file.
-const loadMemory = "512MiB"
+// loadMemory, in MiB, is enough for hundreds of thousands of rows under way; beyond it DuckDB
+// spills beside the file.
+const loadMemory = 512
+
+// mebibytes reads DuckDB's spelling of a size, such as 18.8 GiB.
+func mebibytes(s string) float64 {
+	var n float64
+	var unit string
+	if _, err := fmt.Sscan(s, &n, &unit); err != nil {
+		return math.Inf(1)
+	}
+	switch unit {
+	case "bytes":
+		return n / (1 << 20)
+	case "KiB":
+		return n / (1 << 10)
+	case "GiB":
+		return n * (1 << 10)
+	case "TiB":
+		return n * (1 << 20)
+	}
+	return n
+}

@@ -20,7 +20,7 @@ func observationView() *view {
 		instant("issued", "Observation.issued", func(o *r4.Observation) r4.Instant { return o.Issued }),
 		values("Observation",
 			func(o *r4.Observation) any { return o.Value },
-			func(o *r4.Observation) *r4.CodeableConcept { return o.DataAbsentReason },
+			func(o *r4.Observation) *r4.CodeableConcept { return absent(o, -1) },
 			func(o *r4.Observation) int { return len(o.Component) }),
 		interpretation("Observation", func(o *r4.Observation) []r4.CodeableConcept { return o.Interpretation }),
 		referenceRange("Observation", func(o *r4.Observation) []r4.ObservationReferenceRange { return o.ReferenceRange }),
@@ -54,7 +54,7 @@ func observationComponentView() *view {
 		subject("Observation.component.code", func(c *component) *r4.CodeableConcept { return c.element.Code }, loinc, snomed),
 		values("Observation.component",
 			func(c *component) any { return c.element.Value },
-			func(c *component) *r4.CodeableConcept { return c.element.DataAbsentReason },
+			func(c *component) *r4.CodeableConcept { return absent(c.resource, c.position-1) },
 			func(*component) int { return 0 }),
 		interpretation("Observation.component", func(c *component) []r4.CodeableConcept { return c.element.Interpretation }),
 		referenceRange("Observation.component", func(c *component) []r4.ObservationReferenceRange { return c.element.ReferenceRange }),
@@ -139,6 +139,20 @@ func values[T any](path string, value func(*T) any, reason func(*T) *r4.Codeable
 	return l
 }
 
+// absent is why an observation or one of its components (from 0) has no value, in the element for it
+// or in the extension of a value that has nothing else.
+func absent(o *r4.Observation, component int) *r4.CodeableConcept {
+	if component < 0 && o.DataAbsentReason != nil {
+		return o.DataAbsentReason
+	}
+	for r := range o.Readings() {
+		if r.Component == component {
+			return r.Absent
+		}
+	}
+	return nil
+}
+
 const dataAbsentReason = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 
 // kind names the type of the value, as FHIR names it but in lower case.
@@ -208,11 +222,11 @@ func referenceRange[T any](path string, f func(*T) []r4.ObservationReferenceRang
 func measured(o *r4.Observation, code string) r4.Decimal {
 	for i := range o.Component {
 		c := &o.Component[i]
-		if q, ok := c.Value.(*r4.Quantity); ok && hasCode(c.Code, loinc, code) {
+		if q, ok := c.Value.(*r4.Quantity); ok && c.Code.Has(loinc, code) {
 			return q.Value
 		}
 	}
-	if q, ok := o.Value.(*r4.Quantity); ok && hasCode(o.Code, loinc, code) {
+	if q, ok := o.Value.(*r4.Quantity); ok && o.Code.Has(loinc, code) {
 		return q.Value
 	}
 	return ""

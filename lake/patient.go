@@ -13,7 +13,7 @@ func patientView() *view {
 		boolean("active", "Patient.active", func(p *r4.Patient) r4.Boolean { return p.Active }),
 		text("family", "Patient.name.family", func(p *r4.Patient) string { return patientName(p).Family }),
 		text("given", "Patient.name.given, joined", func(p *r4.Patient) string { return strings.Join(patientName(p).Given, " ") }),
-		text("name", "Patient.name, as one would write it", func(p *r4.Patient) string { return written(patientName(p)) }),
+		text("name", "Patient.name, as one would write it", func(p *r4.Patient) string { return patientName(p).Display() }),
 		text("gender", "Patient.gender", func(p *r4.Patient) string { return p.Gender }),
 		text("birth_sex", "Patient.extension(us-core-birthsex).value", func(p *r4.Patient) string { return extensionCode(p.Extension, urlBirthSex) }),
 		day("birth_date", "Patient.birthDate", func(p *r4.Patient) r4.Date { return p.BirthDate }),
@@ -56,8 +56,8 @@ func mrn(p *r4.Patient) string {
 	return epicIdentifier(p.Identifier, ".5.737384.14")
 }
 
-// patientName is the name in use: the official one, else the usual one, else one that is not
-// given up.
+// patientName is the name in the records: the official one, else the usual one, else one that is
+// not given up. (On a screen the usual one comes first, see [r4.PickName].)
 func patientName(p *r4.Patient) *r4.HumanName {
 	best, rank := &r4.HumanName{}, 0
 	for i := range p.Name {

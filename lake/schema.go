@@ -129,8 +129,11 @@ func (l *Lake) migrate(ctx context.Context) error {
 			if have[v.table] == v.hash() {
 				continue
 			}
-			if _, err := conn.ExecContext(ctx, "DROP TABLE IF EXISTS "+quoted(v.table)); err != nil {
-				return err
+			// Only what is ours: a table of that name in somebody's own database is an error below.
+			if _, ours := have[v.table]; ours {
+				if _, err := conn.ExecContext(ctx, "DROP TABLE IF EXISTS "+quoted(v.table)); err != nil {
+					return err
+				}
 			}
 			if err := createTable(ctx, conn, v.table, v.about, slices.Concat(v.columns, provenance), ""); err != nil {
 				return err

@@ -149,12 +149,14 @@ func valueKinds(h *harness) {
 		observation("12", `"valueSampledData":{"origin":{"value":0},"period":10,"dimensions":1,"data":"1 2 3"}`),
 		observation("13", `"component":[{"code":{"text":"a"},"valueInteger":1}]`),
 		observation("14", `"hasMember":[{"reference":"Observation/01"}]`),
+		observation("15", `"_valueString":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}`),
 	)
 	h.load(lake.LoadOptions{})
 	h.expect(`SELECT id, value_kind, value_text FROM observation ORDER BY id`,
 		"01|quantity|<95 mg/dL", "02|codeableconcept|POS", "03|string|clear, yellow", "04|absent|NULL", "05|boolean|false", "06|integer|3",
 		"07|range|1.0 - 2.50 mm", "08|ratio|1 / 128", "09|time|10:15:00", "10|datetime|2024-05", "11|period|2024-05-01/2024-05-03",
-		"12|sampleddata|1 2 3", "13|components|NULL", "14|NULL|NULL")
+		"12|sampleddata|1 2 3", "13|components|NULL", "14|NULL|NULL", "15|absent|NULL")
+	h.expect(`SELECT data_absent_reason FROM observation WHERE id = '15'`, "masked")
 	h.expect(`SELECT value_quantity, value_literal, value_unit, value_unit_code, value_comparator FROM observation WHERE id = '01'`, "95|95|mg/dL|mg/dL|<")
 	h.expect(`SELECT value_code, value_system, value_display FROM observation WHERE id = '02'`, "10828004|http://snomed.info/sct|Positive")
 	h.expect(`SELECT value_string FROM observation WHERE id = '03'`, "clear, yellow")
@@ -475,8 +477,8 @@ func passedOver(h *harness) {
 		h.Errorf("the result is %+v, want one resource of one file", r)
 	}
 	want := []string{"error/ ignored: a folder", "readme.txt ignored: not NDJSON"}
-	if !slices.Equal(r.Notes, want) {
-		h.Errorf("the notes are %q, want %q", r.Notes, want)
+	if len(r.Notes) != 3 || !slices.Equal(r.Notes[:2], want) || !strings.HasPrefix(r.Notes[2], "no manifest.json") {
+		h.Errorf("the notes are %q, want %q and that there is no manifest", r.Notes, want)
 	}
 }
 
