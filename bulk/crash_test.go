@@ -102,17 +102,19 @@ func TestEveryCrashPoint(t *testing.T) {
 func TestEveryCrashPointOfTheNextRun(t *testing.T) {
 	b := newBench(t)
 	first, second := lines("Observation", 400), lines("Observation", 41)
+	b.files["o1"] = first
+	if _, err := b.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	finished := b.Dir
+	old := hashes(t, finished)
+	b.files["o1"] = second
 	for n := int64(1); ; n++ {
 		b.reset()
 		b.Job = b.job(filepath.Join(fastDir(t), strconv.FormatInt(n, 10)))
-		b.Parallel = 1
-		b.files["o1"] = first
-		if _, err := b.Run(t.Context()); err != nil {
+		if err := os.CopyFS(b.Dir, os.DirFS(finished)); err != nil {
 			t.Fatal(err)
 		}
-		old := hashes(t, b.Dir)
-		b.reset()
-		b.files["o1"] = second
 		var steps atomic.Int64
 		j := b.again()
 		j.New, j.Parallel, j.hook = true, 1, crash(n, &steps)
