@@ -75,8 +75,11 @@ func (c *chart) level(l *lab, t time.Time) float64 {
 	switch l.key {
 	case "a1c":
 		if onset, ok := c.since("diabetes2"); ok {
+			// From diagnosis down to what the person reaches, and from then on up and down
+			// over a year or two, as life goes.
 			start, target := 8.6+personal.float(), 6.7+1.2*personal.float()
-			return target + (start-target)*math.Exp(-1.1*max(0, years(onset, t)))
+			wave := 0.45 * math.Sin(2*math.Pi*(years(onset, t)/(1+personal.float())+personal.float()))
+			return target + wave + (start-target)*math.Exp(-1.1*max(0, years(onset, t)))
 		}
 		if c.has("prediabetes", t) {
 			return 5.8 + 0.5*personal.float()

@@ -281,12 +281,14 @@ func (g *generator) contact(p planned, first bool) {
 			g.note(v, "telephone", []string{g.who.given + " called with a question about medicines. Answered; no change. Call back if symptoms worsen."})
 		} else {
 			g.visitNote(v)
+			g.treat(v)
 		}
-		g.treat(v)
 		return
 	}
 	g.vitals(v)
-	g.treat(v)
+	if p.kind != "urgent" && p.kind != "emergency" {
+		g.treat(v) // who looks after a problem orders its drugs, not whoever is on duty
+	}
 	if age := g.age(v.at); age >= 13 && v.at.Sub(g.smoked) > 300*24*time.Hour {
 		g.smoked = v.at
 		g.smokes(v, g.smokingStatus())
@@ -501,6 +503,7 @@ func (g *generator) treat(v *visit) {
 // afterwards writes what stands beside the visits: plans, people, papers, appointments.
 func (g *generator) afterwards() {
 	v := g.last
+	g.treat(v) // what no planned visit has ordered
 	age := g.age(g.now)
 	if g.who.died.IsZero() && len(g.problems) > 0 && g.chance(0.75) {
 		g.carePlans(v)
