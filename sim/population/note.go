@@ -144,7 +144,11 @@ func (c *chart) visitNote(v *visit) {
 	if len(list) > 0 {
 		text = append(text, "Problems: "+strings.Join(list, "; ")+".")
 	}
-	c.note(v, "progress", append(text, "Plan: "+pick(&c.rng, notePlans)))
+	kind := "progress"
+	if v.kind.display == "ED" {
+		kind = "emergency"
+	}
+	c.note(v, kind, append(text, "Plan: "+pick(&c.rng, notePlans)))
 }
 
 // histories are what people say, by what brings them.

@@ -4,7 +4,8 @@
 // # The same everywhere
 //
 // A [Population] is a pure function of its [Config]. Equal Seed, Patients and Now give equal
-// bytes. Patient k does not depend on how many patients there are, so the first 200 of 1000 are
+// bytes (in theory another processor architecture may round a measured value the other way).
+// Patient k does not depend on how many patients there are, so the first 200 of 1000 are
 // the 200. The first patients are [People] with fixed ids and a story each, the same under
 // every seed; practitioners, places and drugs are the same too.
 //

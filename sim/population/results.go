@@ -13,11 +13,10 @@ var (
 		concept("Laboratory", coding(terminology+"observation-category", "laboratory", "Laboratory")),
 		concept("Lab", coding(systemOrderClass, "Lab", "Lab")),
 	)
-	categoryReport    = concepts(concept("Lab", coding(systemOrderClass, "Lab", "Lab"), coding(terminology+"v2-0074", "LAB", "Laboratory")))
-	categoryLabOrder  = concepts(concept("Lab", coding(systemSNOMED, "108252007", "Laboratory procedure"), coding(systemOrderClass, "Lab", "Lab")))
-	notPerformed      = concept("Not Performed", coding(terminology+"data-absent-reason", "not-performed", "Not Performed"))
-	specimenSite      = concept("Arm", coding(systemSNOMED, "40983000", "Upper arm structure"))
-	textRangeByResult = map[string]bool{"Negative": true, "Non-reactive": true}
+	categoryReport   = concepts(concept("Lab", coding(systemOrderClass, "Lab", "Lab"), coding(terminology+"v2-0074", "LAB", "Laboratory")))
+	categoryLabOrder = concepts(concept("Lab", coding(systemSNOMED, "108252007", "Laboratory procedure"), coding(systemOrderClass, "Lab", "Lab")))
+	notPerformed     = concept("Not Performed", coding(terminology+"data-absent-reason", "not-performed", "Not Performed"))
+	specimenSite     = concept("Arm", coding(systemSNOMED, "40983000", "Upper arm structure"))
 )
 
 // result is the outcome of one component before it becomes an Observation.
@@ -219,7 +218,8 @@ func (c *chart) answer(l *lab, v *visit) result {
 			chosen = l.answers[0]
 		}
 	}
-	odd := chosen.text == "Positive" && textRangeByResult[l.rangeText]
+	expected := l.rangeText == "Negative" || l.rangeText == "Non-reactive"
+	odd := expected && chosen.text != l.rangeText
 	return result{value: chosen.value, text: chosen.text, odd: odd}
 }
 
