@@ -12,15 +12,14 @@ import (
 
 // result is a search whose hits are known and whose pages are handed out.
 type result struct {
-	query        query
-	hits         []int32
-	post         []condition // filter each page after it was cut
-	size         int
-	client       string
-	notices      outcome
-	everyPage    bool
-	patientToken bool
-	offset       int // of the next page, in a session
+	query     query
+	hits      []int32
+	post      []condition // filter each page after it was cut
+	size      int
+	grant     *grant
+	notices   outcome
+	everyPage bool
+	offset    int // of the next page, in a session
 }
 
 // sessions keep results between pages, by sessionID.
@@ -79,12 +78,13 @@ func (s *Server) nextPage(w *recorder, r *http.Request, g *grant, typ, id string
 		kept = nil
 	}
 	s.sessions.mu.Unlock()
-	if kept == nil || kept.client != g.reg.ClientID || kept.query.typ != typ {
+	if kept == nil || kept.grant.reg.ClientID != g.reg.ClientID || kept.query.typ != typ {
 		w.x.Reason = "the paging session is unknown, expired or another client's"
 		s.sendResource(w, r, http.StatusBadRequest, outcome{say("4113")}.json())
 		return
 	}
 	res := kept.result
+	res.grant = g // perhaps a renewed token
 	s.sendPage(w, r, &res, res.offset)
 }
 
@@ -128,7 +128,7 @@ func (s *Server) sendPage(w *recorder, r *http.Request, res *result, offset int)
 		sep = ","
 		s.writeEntry(&b, r, at, "match")
 	}
-	for _, at := range s.included(res.query, page) {
+	for _, at := range s.included(res.grant, res.query, page) {
 		b.WriteString(sep)
 		sep = ","
 		s.writeEntry(&b, r, at, "include")
@@ -151,7 +151,7 @@ func (res *result) say(empty bool) outcome {
 	if empty {
 		issues = append(issues, say("4101"))
 	}
-	if res.patientToken {
+	if res.grant.patient != "" {
 		issues = append(issues, say("4119"))
 	}
 	return issues

@@ -51,9 +51,8 @@ func (s *Server) search(w *recorder, r *http.Request, c call) {
 		w.note(i.Diagnostics)
 	}
 	res := &result{
-		query: q, hits: hits, post: p.post, size: s.pageSize(q), client: g.reg.ClientID,
+		query: q, hits: hits, post: p.post, size: s.pageSize(q), grant: g,
 		notices: append(p.info, notices...), everyPage: s.knobs.OutcomePages == "every" || s.knobs.OutcomePages == "auto" && g.patient != "",
-		patientToken: g.patient != "",
 	}
 	if slices.Contains(q.values("_summary"), "count") {
 		s.sendCount(w, r, res)
@@ -78,9 +77,9 @@ func (a access) notices(p *plan) (outcome, *refusal) {
 	holding := false
 	for _, sub := range denied {
 		if sub.user {
-			user = append(user, say("59205", "User not authorized for "+sub.typ+" - "+sub.name+". Search results of this type have not been included."))
+			user = append(user, sub.notice())
 		} else {
-			client = append(client, say("59204", "Client not authorized for "+sub.typ+" - "+sub.name+". Search results of this type have not been included."))
+			client = append(client, sub.notice())
 		}
 		holding = holding || overlap(sub.categories, p.categories)
 	}
@@ -89,6 +88,26 @@ func (a access) notices(p *plan) (outcome, *refusal) {
 		return nil, &refusal{http.StatusBadRequest, append(list, say("59022"))}
 	}
 	return list, nil
+}
+
+// notice is what a search says of a sub-API that it touches and does not show.
+func (sub subAPI) notice() issue {
+	if sub.user {
+		return say("59205", "User not authorized for "+sub.typ+" - "+sub.name+". Search results of this type have not been included.")
+	}
+	return say("59204", "Client not authorized for "+sub.typ+" - "+sub.name+". Search results of this type have not been included.")
+}
+
+// withheld notes, for a search by _id, why a resource is not shown. Other searches say beforehand
+// what they touch.
+func (p *plan) withheld(sub subAPI) {
+	if p.ids == nil {
+		return
+	}
+	n := sub.notice()
+	if !slices.ContainsFunc(p.info, func(i issue) bool { return i.Diagnostics == n.Diagnostics }) {
+		p.info = append(p.info, n)
+	}
 }
 
 // run fetches what the native parameters select.
@@ -105,7 +124,8 @@ func (s *Server) run(p *plan, acc access, g *grant) ([]int32, *refusal) {
 	for _, at := range candidates {
 		if len(p.native) == 0 && !s.matrixLimits(g, typ) {
 			if acc.filters() {
-				if _, hidden := acc.withholds(s.categoriesAt(at)); hidden {
+				if sub, hidden := acc.withholds(s.categoriesAt(at)); hidden {
+					p.withheld(sub)
 					continue
 				}
 			}
@@ -122,7 +142,8 @@ func (s *Server) run(p *plan, acc access, g *grant) ([]int32, *refusal) {
 		if !all(p.native, resource) || !s.matrixShows(g, typ, resource) {
 			continue
 		}
-		if _, hidden := acc.withholds(categoriesOf(resource)); hidden {
+		if sub, hidden := acc.withholds(categoriesOf(resource)); hidden {
+			p.withheld(sub)
 			continue
 		}
 		hits = append(hits, at)
@@ -191,16 +212,20 @@ func (s *Server) decode(at int32) (map[string]any, error) {
 }
 
 // included finds what _include names for these matches: Type:parameter or Type:element, and
-// perhaps a target type. "*" is every reference. There is no iteration.
-func (s *Server) included(q query, matches []int32) []int32 {
+// perhaps a target type. "*" is every reference. There is no iteration, and nothing comes that the
+// app could not read.
+func (s *Server) included(g *grant, q query, matches []int32) []int32 {
 	var list []int32
 	seen := map[int32]bool{}
 	for _, at := range matches {
 		seen[at] = true
 	}
 	add := func(at int32) {
-		if !seen[at] {
-			seen[at] = true
+		if typ := s.store.typeOf(at); seen[at] || !g.reg.grants.may(typ, "Read") || s.matrixForbids(g, typ) {
+			return
+		}
+		seen[at] = true
+		if _, _, ok := s.readable(at, g); ok {
 			list = append(list, at)
 		}
 	}

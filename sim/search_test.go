@@ -286,6 +286,12 @@ func TestSubAPIsLimitASearch(t *testing.T) {
 	if !slices.Contains(b.codes(), "59204") {
 		t.Error("nothing says that vital signs were left out")
 	}
+	if b := h.bundle("Observation?_id=fVital1"); len(b.ids("match")) != 0 || strings.Join(b.codes(), " ") != "59204 4101" {
+		t.Errorf("a vital sign by id: %v with %v, want nothing, 59204 and 4101", b.ids("match"), b.codes())
+	}
+	if b := h.bundle("Observation?_id=fLab1&_include=Observation:subject"); len(b.ids("include")) != 0 {
+		t.Error("an app without Patient.Read gets a patient by _include")
+	}
 	if a := h.get("Observation?patient=eAlex3&category=vital-signs"); a.status != 400 || !slices.Contains(codesOf(a.body), "59022") {
 		t.Errorf("a search for what the app lacks: %d %v, want 400 with 59022", a.status, codesOf(a.body))
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -363,12 +364,21 @@ func TestUnreachableKeySet(t *testing.T) {
 	if err := h.Register(sim.App{ClientID: "far", JWKSURL: "http://203.0.113.1/keys"}); err == nil {
 		t.Error("a JWK Set URL over plain http to another machine was accepted")
 	}
-	redirected := open(t, nil)
-	loop := open(t, nil)
-	if err := redirected.Register(sim.App{ClientID: redirected.app, JWKSURL: loop.origin + "/nowhere"}); err != nil {
-		t.Fatal(err)
+	h = open(t, nil)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/large" {
+			_, _ = w.Write([]byte(`{"keys":[],"x":"` + strings.Repeat("x", 2<<20) + `"}`))
+			return
+		}
+		http.Redirect(w, r, h.jwks, http.StatusFound)
+	}))
+	defer elsewhere.Close()
+	for path, reason := range map[string]string{"/redirect": "answers 302", "/large": "larger than 1 MB"} {
+		if err := h.Register(sim.App{ClientID: h.app, JWKSURL: elsewhere.URL + path}); err != nil {
+			t.Fatal(err)
+		}
+		checkTokenAnswer(t, h, h.postToken(h.assertion(h.sign(h.claims(nil), nil))), "invalid_client", reason)
 	}
-	checkTokenAnswer(t, redirected, redirected.postToken(redirected.assertion(redirected.sign(redirected.claims(nil), nil))), "invalid_client", "answers 404")
 }
 
 func TestUploadedKeyNeedsItsKnob(t *testing.T) {
