@@ -57,6 +57,10 @@ func (c *chart) insure() {
 	case c.chance(0.25):
 		payer, kind = "medicaid", "Medicaid"
 	}
+	year := c.now.Year()
+	if !c.who.died.IsZero() {
+		year = c.who.died.Year()
+	}
 	member := "SIM" + c.number("member", 9)
 	c.add("", &r4.Coverage{
 		ID:           c.id("Coverage"),
@@ -67,7 +71,7 @@ func (c *chart) insure() {
 		SubscriberID: member,
 		Beneficiary:  c.subject,
 		Relationship: relationshipSelf,
-		Period:       &r4.Period{Start: r4.DateTime(date(c.within(time.Date(c.now.Year(), time.January, 1, 0, 0, 0, 0, time.UTC))))},
+		Period:       &r4.Period{Start: r4.DateTime(date(c.within(time.Date(year, time.January, 1, 0, 0, 0, 0, time.UTC))))},
 		Payor:        []r4.Reference{*c.directory.organizations[payer]},
 	})
 }

@@ -262,11 +262,14 @@ func TestNothingHappensAfterTodayOrBeforeBirth(t *testing.T) {
 		"Goal.target.dueDate": true, "MedicationRequest.dispenseRequest.validityPeriod.end": true, "MedicationRequest.dosageInstruction.timing.repeat.boundsPeriod.end": true,
 	}
 	pattern := regexp.MustCompile(`^\d{4}-\d\d-\d\d(T.*)?$`)
-	birth := map[string]time.Time{}
+	birth, died := map[string]time.Time{}, map[string]time.Time{}
 	dates := 0
 	for _, r := range usualParsed(t) {
 		if r.Type == "Patient" {
 			birth[r.ID] = when(t, textOf(r.m, "birthDate"))
+			if d := textOf(r.m, "deceasedDateTime"); d != "" {
+				died[r.ID] = when(t, d)
+			}
 		}
 		walk(r.Type, r.m, func(path, key string, v any) {
 			s, ok := v.(string)
@@ -280,6 +283,9 @@ func TestNothingHappensAfterTodayOrBeforeBirth(t *testing.T) {
 			}
 			if b, ok := birth[r.Patient]; ok && at.Before(b) {
 				t.Errorf("%s/%s: %s.%s is %s, and the patient was born on %s", r.Type, r.ID, path, key, s, b.Format(time.DateOnly))
+			}
+			if d, ok := died[r.Patient]; ok && at.After(d) {
+				t.Errorf("%s/%s: %s.%s is %s, and the patient died on %s", r.Type, r.ID, path, key, s, d.Format(time.DateOnly))
 			}
 		})
 	}
