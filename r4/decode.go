@@ -1,9 +1,6 @@
 package r4
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // ErrNoResourceType means that a JSON text is no resource: it is not an object, or its resourceType
 // is missing or not a string.
@@ -16,7 +13,11 @@ type TypeError struct {
 }
 
 func (e *TypeError) Error() string {
-	return fmt.Sprintf("r4: a %s where a %s is wanted", e.Got, e.Want)
+	got := "another resource"
+	if IsResourceType(e.Got) { // what is no type's name may be anything
+		got = e.Got
+	}
+	return "r4: " + got + " where " + e.Want + " is wanted"
 }
 
 // Unmarshal reads one resource, whichever its resourceType says; a type that R4 does not know becomes

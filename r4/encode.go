@@ -1,10 +1,10 @@
 package r4
 
 import (
-	"bytes"
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -57,17 +57,39 @@ func (e *encoder) object(n node) {
 		case e.done[i] || k.form:
 		case k.self:
 			if len(e.buf) == start+1 {
-				e.buf = append(e.buf[:start], k.raw...)
+				e.buf = e.buf[:start]
+				e.raw(k.raw)
 				e.extra, e.done = extra, done
 				return
 			}
 		default:
 			e.name(k.name)
-			e.buf = append(e.buf, k.raw...)
+			e.raw(k.raw)
 		}
 	}
 	e.extra, e.done = extra, done
 	e.buf = append(e.buf, '}')
+}
+
+// raw writes JSON as it came, but for white space: the result must fit on a line of NDJSON.
+func (e *encoder) raw(s string) {
+	if !strings.ContainsAny(s, " \t\r\n") {
+		e.buf = append(e.buf, s...)
+		return
+	}
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch b := s[i]; {
+		case b == '"':
+			quoted = !quoted
+		case b == '\\': // only in a string; what follows it ends none
+			e.buf = append(e.buf, b)
+			i++
+		case !quoted && b <= ' ':
+			continue
+		}
+		e.buf = append(e.buf, s[i])
+	}
 }
 
 // name writes a member's name. What is kept under it is then no longer wanted.
@@ -114,7 +136,7 @@ func (e *encoder) primitive(name, v string, s shape) {
 	}
 	e.name(name)
 	if raw != "" && scalar(raw) == v {
-		e.buf = append(e.buf, raw...)
+		e.raw(raw)
 		return
 	}
 	e.scalar(v, s)
@@ -144,7 +166,7 @@ func encodeTexts[T ~string](e *encoder, name string, list []T, s shape) {
 		var came []T
 		texts(&d, &came, s)
 		if slices.Equal(came, list) {
-			e.buf = append(e.buf, raw...)
+			e.raw(raw)
 			return
 		}
 	}
@@ -281,10 +303,11 @@ func (e *encoder) unknown(u *Unknown) {
 		e.buf = append(e.buf, '}')
 		return
 	}
-	if err := CheckJSON(u.Raw); err != nil && e.err == nil {
-		e.err = err
+	if err := CheckJSON(u.Raw); err != nil {
+		e.err = errors.Join(e.err, err)
+		return
 	}
-	e.buf = append(e.buf, bytes.TrimSpace(u.Raw)...)
+	e.raw(string(u.Raw))
 }
 
 // string writes a JSON string with the escapes that JSON demands and no others.

@@ -52,7 +52,7 @@ type LineInfo struct {
 	Number int64  // counts from 1, blank lines too
 	Offset int64  // bytes before the line in the stream
 	Length int64  // bytes of the line without its \n
-	Type   string // its resourceType
+	Type   string // its resourceType, empty if it is longer than 1024 bytes
 	ID     string // its id, empty if it has none, or one that is no string or longer than 1024 bytes
 }
 
@@ -515,13 +515,12 @@ func (c *LineChecker) endString(i int) int {
 	switch c.value {
 	case topType:
 		c.hasType = true
-		c.typ = c.Type
-		if string(c.capture) == c.Type && !c.long {
-			break
+		c.typ = ""
+		if !c.long {
+			c.typ = string(c.capture)
 		}
-		c.typ = string(c.capture)
 		switch {
-		case c.Type == "":
+		case c.Type == "" || c.typ == c.Type:
 		case c.typ == "OperationOutcome":
 			c.fault(c.pos+int64(i), ErrOutcome.Error()[len("r4: "):], ErrOutcome)
 			return i
