@@ -296,7 +296,7 @@ func notes(l []r4.Annotation) string {
 	var parts []string
 	for i := range l {
 		if l[i].Text != "" {
-			parts = append(parts, string(l[i].Text))
+			parts = append(parts, l[i].Text)
 		}
 	}
 	return strings.Join(parts, "\n")
@@ -377,7 +377,7 @@ func spoken(v any) string {
 	case *r4.Period:
 		return string(v.Start) + "/" + string(v.End)
 	case *r4.SampledData:
-		return string(v.Data)
+		return v.Data
 	case r4.String:
 		return string(v)
 	case r4.Boolean:

@@ -70,6 +70,7 @@ type looseInt struct {
 	set bool
 }
 
+// UnmarshalJSON takes a number or a text with a number in it.
 func (l *looseInt) UnmarshalJSON(b []byte) error {
 	n, err := strconv.ParseInt(strings.Trim(string(b), `"`), 10, 64)
 	if err == nil {

@@ -76,8 +76,8 @@ func absolute(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if real, err := filepath.EvalSymlinks(abs); err == nil {
-		return real, nil
+	if file, err := filepath.EvalSymlinks(abs); err == nil {
+		return file, nil
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(abs)) // the file is yet to be made
 	if err != nil {

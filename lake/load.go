@@ -58,7 +58,7 @@ func (l *Lake) Load(ctx context.Context, dir string, opts LoadOptions) (*LoadRes
 	if err != nil {
 		return fail(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 
 	ld := &load{
 		lake: l, conn: conn, folder: f, opts: opts, now: opts.Now, workers: opts.Workers,
@@ -230,14 +230,15 @@ func (ld *load) ledger(ctx context.Context, d *dataFile, r *FileResult) (id int6
 		err = scan(ld.conn.QueryRowContext(ctx, find+`transaction_time = ? AND sha256 = ? ORDER BY load_id DESC LIMIT 1`,
 			ld.source, d.deleted, t, d.sha256))
 	}
-	switch {
-	case err != nil && !errors.Is(err, sql.ErrNoRows):
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, err
-	case err != nil, sha != d.sha256, at.Valid == t.IsZero(), at.Valid && !at.Time.Equal(t.Truncate(time.Microsecond)):
-		r.Lines, r.Quarantined = 0, 0
-		return 0, nil
 	}
-	return id, nil
+	same := sha == d.sha256 && at.Valid != t.IsZero() && (!at.Valid || at.Time.Equal(t.Truncate(time.Microsecond)))
+	if err == nil && same {
+		return id, nil
+	}
+	r.Lines, r.Quarantined = 0, 0
+	return 0, nil
 }
 
 // intake is the way of one file's lines into the tables, before anything older gives way.
@@ -361,8 +362,8 @@ func deletions(res r4.Resource) [][2]string {
 	}
 	var l [][2]string
 	for i := range b.Entry {
-		if req := b.Entry[i].Request; req != nil && req.Method == "DELETE" {
-			if typ, id := target(string(req.URL)); id != "" {
+		if req := b.Entry[i].Request; req != nil && req.Method == "DELETE" { //nolint:usestdlibvars // a code of FHIR, not of net/http
+			if typ, id := target(req.URL); id != "" {
 				l = append(l, [2]string{typ, id})
 			}
 		}

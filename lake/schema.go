@@ -101,7 +101,7 @@ func (l *Lake) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	return inTransaction(ctx, conn, func() error {
 		var known int
 		err := conn.QueryRowContext(ctx, `SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()
@@ -184,7 +184,7 @@ func (l *Lake) refill(ctx context.Context, conn *sql.Conn, v *view) error {
 	if err != nil {
 		return err
 	}
-	defer reader.Close()
+	defer func() { _ = reader.Close() }()
 	return withAppender(conn, v.table, func(a *duckdb.Appender) error {
 		return eachRow(ctx, reader, `SELECT json, source, load_id, line FROM resource WHERE type = `+quotedText(v.resource),
 			func(r *sql.Rows) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -110,10 +111,12 @@ func (s *settling) remove(where string) (int64, error) {
 	var n int64
 	for _, typ := range s.types {
 		for _, v := range s.views[typ] {
+			//nolint:gosec // names and texts are quoted, and DuckDB takes no parameters for a table's name
 			if _, err := s.conn.ExecContext(s.ctx, "DELETE FROM "+quoted(v.table)+" WHERE "+s.sql(where, typ, quoted(v.key))); err != nil {
 				return 0, fmt.Errorf("table %s: %w", v.table, err)
 			}
 		}
+		//nolint:gosec // as above
 		res, err := s.conn.ExecContext(s.ctx, "DELETE FROM resource WHERE type = "+quotedText(typ)+" AND "+s.sql(where, typ, "id"))
 		if err != nil {
 			return 0, fmt.Errorf("table resource: %w", err)
@@ -143,14 +146,14 @@ func (s *settling) sql(text, typ, key string) string {
 		"$key", key,
 		"$source", quotedText(s.source),
 		"$time", at,
-		"$id", fmt.Sprint(s.id),
+		"$id", strconv.FormatInt(s.id, 10),
 	).Replace(text)
 }
 
 // applyDeletions removes what the Bundles of load id name. Rows of a later export stay. When the
 // deletions were in the lake before, only what this call loaded (ids) is looked through again.
 func (ld *load) applyDeletions(ctx context.Context, id int64, r *FileResult, ids []int64) error {
-	types, err := ld.column(ctx, `SELECT DISTINCT type FROM load_deleted WHERE load_id = `+fmt.Sprint(id))
+	types, err := ld.column(ctx, `SELECT DISTINCT type FROM load_deleted WHERE load_id = `+strconv.FormatInt(id, 10))
 	if err != nil {
 		return err
 	}
@@ -162,7 +165,7 @@ func (ld *load) applyDeletions(ctx context.Context, id int64, r *FileResult, ids
 	if ids != nil {
 		l := make([]string, len(ids))
 		for i, id := range ids {
-			l[i] = fmt.Sprint(id)
+			l[i] = strconv.FormatInt(id, 10)
 		}
 		where += ` AND load_id IN (` + strings.Join(l, ", ") + `)`
 	}

@@ -16,7 +16,7 @@ func (l *Lake) Tables(ctx context.Context) ([]Table, error) {
 	if err != nil {
 		return fail(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var tables []Table
 	err = eachRow(ctx, conn, `SELECT table_name, coalesce(comment, '') FROM duckdb_tables()
 		WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal ORDER BY table_name`,

@@ -197,7 +197,7 @@ func day[T any, S ~string](name, path string, f func(*T) S) columns[T] {
 // codings the one in the first preferred system that occurs is taken, else the first with a code.
 func concept[T any](name, path string, f func(*T) *r4.CodeableConcept, systems ...string) columns[T] {
 	return columns[T]{
-		{Column{name, sqlText, path + ".coding.code"}, func(t *T) any { return orNull(string(pick(f(t), systems).Code)) }},
+		{Column{name, sqlText, path + ".coding.code"}, func(t *T) any { return orNull(pick(f(t), systems).Code) }},
 		{Column{name + "_system", sqlText, path + ".coding.system"}, func(t *T) any { return orNull(systemOf(pick(f(t), systems))) }},
 		{Column{name + "_display", sqlText, path + ".coding.display, else .text"}, func(t *T) any { return orNull(display(f(t), systems)) }},
 	}

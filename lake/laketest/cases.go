@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/andironhq/andiron/lake"
@@ -172,7 +173,7 @@ func valueKinds(h *harness) {
 func literalNumbers(h *harness) {
 	var lines, want []string
 	for i, n := range []string{"1.10", "0.00", "-3.50", "1e3", "1.0E-7", "123456789012345678.12345", "100", "1e999"} {
-		lines = append(lines, observation(fmt.Sprint(i), `"valueQuantity":{"value":`+n+`},"referenceRange":[{"low":{"value":`+n+`}}]`))
+		lines = append(lines, observation(strconv.Itoa(i), `"valueQuantity":{"value":`+n+`},"referenceRange":[{"low":{"value":`+n+`}}]`))
 		want = append(want, n+"|"+n)
 	}
 	h.write("a.ndjson", lines...)
@@ -392,7 +393,7 @@ func badLine(h *harness) {
 	h.expect(`SELECT id FROM patient ORDER BY id`, "p1", "p2")
 	h.expect(`SELECT file, line FROM load_quarantine ORDER BY line`, "a.ndjson|2", "a.ndjson|4", "a.ndjson|5", "a.ndjson|6", "a.ndjson|7", "a.ndjson|8")
 	h.expect(`SELECT count(*) FROM load_quarantine WHERE reason IS NULL OR reason = ''`, "0")
-	h.expect(`SELECT byte_offset FROM load_quarantine WHERE line = 2`, fmt.Sprint(len(patient1)+1))
+	h.expect(`SELECT byte_offset FROM load_quarantine WHERE line = 2`, strconv.Itoa(len(patient1)+1))
 	// Loading again is quick, and no less incomplete.
 	if r := h.loadFails(lake.LoadOptions{}, lake.ErrIncomplete); r.Unchanged != 1 || r.Quarantined != 6 {
 		h.Errorf("the second load is %+v, want one file unchanged and 6 lines set aside", r)
@@ -500,7 +501,7 @@ func longLine(h *harness) {
 	line := `{"resourceType":"Binary","id":"b","contentType":"text/plain","data":"` + strings.Repeat("QUJD", 1<<20) + `"}`
 	h.write("a.ndjson", line, patient1)
 	h.load(lake.LoadOptions{})
-	h.expect(`SELECT length(json) FROM resource WHERE type = 'Binary'`, fmt.Sprint(len(line)))
+	h.expect(`SELECT length(json) FROM resource WHERE type = 'Binary'`, strconv.Itoa(len(line)))
 	h.expect(`SELECT count(*) FROM patient`, "1")
 }
 
