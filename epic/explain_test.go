@@ -304,7 +304,7 @@ func TestExplainHasAdviceForEveryCode(t *testing.T) {
 		o := outcome(epic.SandboxCodeSystem, c.Number)
 		o.Issue[0].Diagnostics = "CANARY"
 		o.Issue[0].Details.Text = "CANARY"
-		a, ok := epic.Explain(&refused{c.Status, o})
+		a, ok := epic.Explain(&refusedError{c.Status, o})
 		if !ok || !strings.Contains(a.Title, c.Number) && c.Number != epic.CodeBusinessRule {
 			t.Errorf("%s: advice %t, title %q, want the number in it", c.Number, ok, a.Title)
 		}
@@ -312,15 +312,35 @@ func TestExplainHasAdviceForEveryCode(t *testing.T) {
 	}
 }
 
-// refused is an error as small as Explain allows.
-type refused struct {
+// Of several statuses in a chain the outermost counts: it is what the request ended with.
+func TestExplainTakesTheOutermostStatus(t *testing.T) {
+	inner := &refusedError{http.StatusServiceUnavailable, nil}
+	outer := &becauseError{refusedError{http.StatusTooManyRequests, nil}, inner}
+	if a, ok := epic.Explain(fmt.Errorf("load: %w", outer)); !ok || !strings.Contains(a.Title, "429") {
+		t.Errorf("title is %q, want the 429 of the request and not the 503 below it", a.Title)
+	}
+	outer.status = 0 // never answered: the reason lies below
+	if a, ok := epic.Explain(errors.Join(errors.New("x"), outer)); !ok || !strings.Contains(a.Title, "503") {
+		t.Errorf("title is %q, want the 503", a.Title)
+	}
+}
+
+type becauseError struct {
+	refusedError
+	cause error
+}
+
+func (r *becauseError) Unwrap() error { return r.cause }
+
+// refusedError is an error as small as Explain allows.
+type refusedError struct {
 	status  int
 	outcome *r4.OperationOutcome
 }
 
-func (r *refused) Error() string                 { return "refused" }
-func (r *refused) HTTPStatus() int               { return r.status }
-func (r *refused) Outcome() *r4.OperationOutcome { return r.outcome }
+func (r *refusedError) Error() string                 { return "refused" }
+func (r *refusedError) HTTPStatus() int               { return r.status }
+func (r *refusedError) Outcome() *r4.OperationOutcome { return r.outcome }
 
 func ExampleExplain() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -118,13 +118,13 @@ func (b *Backend) Token(ctx context.Context, base, refused string) (string, erro
 		if refused != "" && b.held.token.Reveal() == refused {
 			b.held.token, refused = Secret{}, ""
 		}
-		ended := ctx.Err() != nil
-		switch {
-		case b.held.usable(now) && (ended || now.Before(b.held.renew)):
+		ended := context.Cause(ctx) // the old token is good enough for a caller that has no time to wait
+		if b.held.usable(now) && (ended != nil || now.Before(b.held.renew)) {
 			token := b.held.token.Reveal()
 			b.mu.Unlock()
-			return token, nil
-		case ended:
+			return token, nil //nolint:nilerr // see above
+		}
+		if ended != nil {
 			b.mu.Unlock()
 			return "", &Error{Op: "token", Err: network(ctx.Err())}
 		}

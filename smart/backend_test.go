@@ -438,6 +438,47 @@ func TestEarlyRenewalThatFailsGivesTheOldToken(t *testing.T) {
 	}
 }
 
+// A renewal before the end has one try. If the old token is refused or ends while that try is under
+// way, its failure is not the last word.
+func TestEarlyRenewalThatFailsTooLateIsMadeInEarnest(t *testing.T) {
+	c := newClock()
+	s := serve(t, c, ecKey())
+	b, _ := s.backend(ecKey())
+	token(t, b, "")
+	c.advance(59*time.Minute + 30*time.Second)
+	s.answer = func(n int, w http.ResponseWriter) bool {
+		if n > 3 {
+			return false
+		}
+		c.advance(time.Minute) // beyond the old token's end
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}
+	if got := token(t, b, ""); got != "CANARY-token-2" {
+		t.Errorf("got %q, want the token of the fourth request", got)
+	}
+}
+
+// A caller whose context has ended gets the old token while it is good, and nothing is sent.
+func TestEndedContextSendsNothing(t *testing.T) {
+	c := newClock()
+	s := serve(t, c, ecKey())
+	b, _ := s.backend(ecKey())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Token(ctx, b.Base, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("without a token: error is %v, want the context's", err)
+	}
+	old := token(t, b, "")
+	c.advance(59*time.Minute + 30*time.Second)
+	if got, err := b.Token(ctx, b.Base, ""); got != old || err != nil {
+		t.Errorf("with a token that is still good: %q, %v", got, err)
+	}
+	if n, _ := s.counts(); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+}
+
 func TestOneCallerGivingUpDoesNotDisturbTheOthers(t *testing.T) {
 	s := serve(t, newClock(), ecKey())
 	arrived, release := make(chan struct{}), make(chan struct{})
