@@ -20,7 +20,7 @@ func unreachable(err error) bool {
 	var op *net.OpError
 	var dns *net.DNSError
 	var timeout net.Error
-	return errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &timeout) ||
+	return errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &timeout) && timeout.Timeout() ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, fhir.ErrStalled) ||
 		errors.Is(err, context.DeadlineExceeded)
 }

@@ -290,7 +290,7 @@ func (a *app) listen(ctx context.Context, port int) (net.Listener, error) {
 		return l, nil
 	}
 	if !errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &problem{Title: fmt.Sprintf("port %d cannot be opened on 127.0.0.1: %v", port, cause(err)), Fix: []string{"andiron dev --port 0"}, Err: err}
+		return nil, &problem{Title: fmt.Sprintf("port %d cannot be opened on 127.0.0.1: %v", port, cause(err)), Fix: []string{"andiron dev --port 0"}, Exit: exitFailed, Err: err}
 	}
 	holder := "another program"
 	if d := a.runningDev(); d != nil && strings.HasSuffix(d.Console, ":"+strconv.Itoa(port)) {
@@ -300,7 +300,8 @@ func (a *app) listen(ctx context.Context, port int) (net.Listener, error) {
 	}
 	return nil, &problem{
 		Title: fmt.Sprintf("port %d on 127.0.0.1 is taken by %s", port, holder),
-		Fix:   []string{"andiron dev --port 0", fmt.Sprintf("andiron dev --port %d", port+1)}, Err: err,
+		Why:   "Port 0 picks a free one, and dev says which.",
+		Fix:   []string{"andiron dev --port 0"}, Exit: exitFailed, Err: err,
 	}
 }
 

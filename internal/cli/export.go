@@ -31,6 +31,7 @@ type exportOptions struct {
 	dryRun   bool
 	noWait   bool
 	parallel int
+	tries    int
 	dialect  string
 	curl     bool
 }
@@ -81,6 +82,7 @@ group per client and day.`,
 	f.BoolVar(&o.curl, "curl", false, "with --dry-run: print it for curl")
 	f.BoolVar(&o.noWait, "no-wait", false, "do not wait for the server: end with exit code 8 while it is at work")
 	f.IntVar(&o.parallel, "parallel", 4, "how many files are read at one time")
+	f.IntVar(&o.tries, "tries", 5, "how often one file is asked for before it is given up for now")
 	f.StringVar(&o.dialect, "dialect", "auto", "auto, epic, stu1, stu2 or stu3 (Bulk Data Access 1.0, 2.0, 3.0)")
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(r4.ResourceTypes(), cobra.ShellCompDirectiveNoFileComp))
 	a.addConnection(cmd)
@@ -107,6 +109,8 @@ func (o exportOptions) check() error {
 		return usagef("--dialect is one of: auto, epic, stu1, stu2, stu3")
 	case o.parallel < 1 || o.parallel > 64:
 		return usagef("--parallel must be between 1 and 64")
+	case o.tries < 1 || o.tries > 100:
+		return usagef("--tries must be between 1 and 100")
 	case o.curl && !o.dryRun:
 		return usagef("--curl goes with --dry-run: it sends nothing")
 	}
@@ -128,7 +132,7 @@ func (a *app) export(ctx context.Context, dir string, o exportOptions, explicit 
 	notes := &notices{a: a}
 	client.Notice = notes.add
 	job := &bulk.Job{
-		Client: client, Dir: dir, ClientID: c.ClientID, New: o.fresh, NoWait: o.noWait, Parallel: o.parallel, Now: a.now,
+		Client: client, Dir: dir, ClientID: c.ClientID, New: o.fresh, NoWait: o.noWait, Parallel: o.parallel, Tries: o.tries, Now: a.now,
 	}
 	if o.dialect != "auto" {
 		job.Dialect = bulk.Dialect(o.dialect)
@@ -387,7 +391,7 @@ func (a *app) exportProblem(ctx context.Context, dir string, err error) error {
 			p.Title += " (" + plain(running.Progress) + ")"
 		}
 		p.Why = "Ask again from " + when(running.Next) + " on; the same command goes on."
-		p.Fix = []string{a.exportAgain(dir, "")}
+		p.Fix = []string{a.again()}
 	case errors.As(err, &cool):
 		p.Title = "the server permits no export of this Group before " + when(cool.Until)
 		p.Why = "It was exported too recently. Epic allows one export of a Group per client and day, unless the\nsite says otherwise. The same command then starts it."

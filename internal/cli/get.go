@@ -117,6 +117,7 @@ func (a *app) get(ctx context.Context, arg string, o getOptions) error {
 	if err != nil {
 		return err
 	}
+	client.Limits.MaxTries = 3 // somebody waits at a terminal
 	notes := &notices{a: a}
 	client.Notice = notes.add
 	if t.id != "" {

@@ -84,8 +84,8 @@ func (a *app) load(ctx context.Context, dir string, o lake.LoadOptions) error {
 	o.Progress = p.loaded
 	result, err := l.Load(ctx, dir, o)
 	p.stop()
-	if result != nil { // the ledger belongs there: no news to anybody
-		result.Notes = slices.DeleteFunc(result.Notes, func(n string) bool { return strings.HasPrefix(n, "ledger.db") })
+	if result != nil { // what an export leaves beside its data is no news
+		result.Notes = slices.DeleteFunc(result.Notes, func(n string) bool { return strings.HasPrefix(n, "ledger.db ") || strings.HasPrefix(n, "previous-") })
 	}
 	if err != nil && (result == nil || !errors.Is(err, lake.ErrIncomplete)) {
 		return a.loadProblem(dir, path, err)
