@@ -14,7 +14,7 @@ import (
 // generate fills the store with the generated population.
 func (s *Server) generate(st *store) error {
 	p := population.New(s.populationConfig())
-	out := &spool{store: st, temp: s.TempDir}
+	out := &spool{store: st, temp: s.TempDir, limit: memoryMax}
 	for r := range p.All() {
 		if len(st.entries) == math.MaxInt32 {
 			return errors.New("sim: more resources than the index can hold")
@@ -56,11 +56,12 @@ func (s *Server) todayIs() time.Time {
 	return s.today.Add(s.clock.advance)
 }
 
-// spool takes the resources of a generated population: into memory up to memoryMax, then into
+// spool takes the resources of a generated population: into memory up to a limit, then into
 // a file without a name.
 type spool struct {
 	store  *store
 	temp   string
+	limit  int64
 	chunk  []byte
 	number int // of the segment being filled, plus one
 	total  int64
@@ -70,7 +71,7 @@ type spool struct {
 
 const (
 	chunkSize = 8 << 20
-	memoryMax = 256 << 20
+	memoryMax = 128 << 20
 )
 
 // memory is a segment that may still grow; what was handed out does not change.
@@ -92,7 +93,7 @@ func (o *spool) add(b []byte) (segment int, offset int64, err error) {
 	if len(b) > math.MaxUint32 {
 		return 0, 0, errors.New("a resource is longer than 4 GB")
 	}
-	if o.total += int64(len(b)); o.total > memoryMax {
+	if o.total += int64(len(b)); o.total > o.limit {
 		return o.addToFile(b)
 	}
 	st := o.store

@@ -234,7 +234,7 @@ func (s *Server) planDemographics(p *plan) *refusal {
 	if !q.hasAny(demographics...) {
 		return business("This resource requires demographics or _id parameter for searching.", "demographics/_id")
 	}
-	name := q.hasAny("family", "name", "own-name")
+	name := q.hasAny("family", "name")
 	first := q.hasAny("given", "name")
 	born := q.has("birthdate")
 	reach := q.hasAny("telecom", "address", "address-postalcode")

@@ -38,11 +38,12 @@ func parseQuery(typ, raw string) query {
 	return q
 }
 
-// values returns what was given for a name, one for each repetition, without empty ones.
+// values returns what was given for a name, one for each repetition, without empty ones; a value
+// of commas alone is empty.
 func (q query) values(name string) []string {
 	var list []string
 	for _, p := range q.pairs {
-		if p.name == name && p.value != "" {
+		if p.name == name && strings.Trim(p.value, ",") != "" {
 			list = append(list, p.value)
 		}
 	}

@@ -101,6 +101,7 @@ func TestRefusals(t *testing.T) {
 		{"Patient?active=true", 400, "59159"},
 		{"Patient?birthdate=1987", 400, "59109 59159"},
 		{"Observation?sessionID=1-FF", 400, "4113"},
+		{"Observation?patient=eAlex3&code=,,", 400, "59108"}, // commas alone are no value
 	} {
 		t.Run(tt.path, func(t *testing.T) {
 			a := h.get(tt.path)
@@ -312,7 +313,7 @@ func TestUnmodelledParameterIsReported(t *testing.T) {
 	if b := h.bundle("Condition?patient=eAlex3&code:text=x"); !slices.Contains(b.codes(), "59100") {
 		t.Errorf("codes are %v, want 59100 for a modifier", b.codes())
 	}
-	b = h.bundle("CarePlan?patient=eAlex3&category=38717003&performer=x")
+	h.get("CarePlan?patient=eAlex3&category=38717003&performer=x")
 	list := h.Requests()
 	if notes := list[len(list)-1].Notes; len(notes) != 1 || !strings.Contains(notes[0], "PERFORMER") {
 		t.Errorf("the log notes %q, want the parameter's name", notes)
