@@ -47,9 +47,12 @@
 //   - CDS Hooks
 //   - other versions of FHIR than R4
 //   - propagation: only the delay of a new app (knob sync_delay), not that of keys at one node
-//   - search parameters that package epic lists and that are missing in this package's table
-//     (activity-reference, for example), and modifiers: they are reported with 59100 in the
-//     outcome entry, noted in the log, and ignored; in Epic's words the report is ours
+//   - some declared search parameters: onlyscannable; of Patient doc-type, legal-sex, own-… and
+//     partner-…; several post-filter ones (performer of CarePlan, for example); and all but patient
+//     and subject of types that no population has, such as BodyStructure. Also modifiers, and
+//     chains but patient.identifier. Each is reported with 59100 in the outcome entry, noted in
+//     the log, and ignored; the wording of that report is ours, not Epic's
+//   - sub-types of Binary: Binary.Read reads all of them
 //   - what users may see: break-the-glass and daily maxima come only as faults with a Code
 //   - the scoring of $match, the ranking and phonetics of Patient search, order of results:
 //     a search lists resources in the order in which they are stored
