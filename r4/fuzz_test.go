@@ -161,9 +161,13 @@ func unmarshalExact(line []byte, top *struct {
 }
 
 func TestStrictJSON(t *testing.T) {
+	seeds := uint16(40)
+	if raceEnabled {
+		seeds = 6
+	}
 	for i, s := range strictSeeds {
 		checkStrict(t, []byte(s))
-		for seed := range uint16(40) {
+		for seed := range seeds {
 			checkLines(t, []byte(s), seed)
 		}
 		checkLines(t, []byte(strictSeeds[(i+1)%len(strictSeeds)]+"\n"+s), uint16(i))

@@ -21,6 +21,9 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 		t.Skipf("SKIPPED, NOT TESTED: no npm to fetch the definitions with (%v); ANDIRON_R4_DEFINITIONS may name the unpacked package", err)
 	}
 	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		if bytes.Contains(out, []byte("fetch ")) && os.Getenv("ANDIRON_REQUIRE_PEERS") == "" {
+			t.Skipf("SKIPPED, NOT TESTED: npm could not fetch the definitions\n%s", out)
+		}
 		t.Fatalf("the generator: %v\n%s", err, out)
 	}
 	made, err := filepath.Glob(filepath.Join(dir, "*"))

@@ -312,11 +312,11 @@ func (c *LineChecker) begin(b byte, i int) int {
 		c.value = topOther
 		return c.open(i, b == '[')
 	case b == 't':
-		c.state, c.word = stateWord, "rue"
+		c.state, c.word = stateWord, "true"[1:]
 	case b == 'f':
-		c.state, c.word = stateWord, "alse"
+		c.state, c.word = stateWord, "false"[1:]
 	case b == 'n':
-		c.state, c.word = stateWord, "ull"
+		c.state, c.word = stateWord, "null"[1:]
 	case b == '-':
 		c.state = stateMinus
 	case b == '0':
@@ -412,16 +412,18 @@ func (c *LineChecker) runeStart(b byte) bool {
 		c.need = 1
 	case 0xe0 <= b && b <= 0xef:
 		c.need = 2
-		if b == 0xe0 {
+		switch b {
+		case 0xe0:
 			c.low = 0xa0
-		} else if b == 0xed {
+		case 0xed:
 			c.high = 0x9f
 		}
 	case 0xf0 <= b && b <= 0xf4:
 		c.need = 3
-		if b == 0xf0 {
+		switch b {
+		case 0xf0:
 			c.low = 0x90
-		} else if b == 0xf4 {
+		case 0xf4:
 			c.high = 0x8f
 		}
 	default:
@@ -444,7 +446,7 @@ func (c *LineChecker) runeByte(p []byte, i int) int {
 func (c *LineChecker) escape(b byte, i int) int {
 	switch c.state {
 	case stateEscape:
-		plain := byte(0)
+		var plain byte
 		switch b {
 		case '"', '\\', '/':
 			plain = b

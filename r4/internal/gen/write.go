@@ -174,7 +174,7 @@ func (s slot) decode(t *goType) string {
 		if s.f.list {
 			return fmt.Sprintf("for l := d.list(); l.next(d); {\n%s = append(%s, d.resource())\n}", x, x)
 		}
-		return fmt.Sprintf("%s = d.oneResource()", x)
+		return x + " = d.oneResource()"
 	default:
 		if s.f.list {
 			return fmt.Sprintf("texts(d, &%s, %s)", x, shape(s.f.kind))
