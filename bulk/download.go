@@ -225,8 +225,8 @@ func issueCodes(o *r4.OperationOutcome) string {
 	}
 	var codes []string
 	for _, i := range o.Issue {
-		if c := i.Code; c != "" && plainCode(c) {
-			codes = append(codes, c)
+		if issueTypes[i.Code] {
+			codes = append(codes, i.Code)
 		}
 		if len(codes) == 3 {
 			break
@@ -235,15 +235,17 @@ func issueCodes(o *r4.OperationOutcome) string {
 	return strings.Join(codes, ", ")
 }
 
-// plainCode is the form of the words of the value set issue-type.
-func plainCode(c string) bool {
-	for i := range len(c) {
-		if (c[i] < 'a' || c[i] > 'z') && c[i] != '-' {
-			return false
-		}
+// issueTypes is FHIR R4's value set issue-type: another word in its place could be a name.
+var issueTypes = func() map[string]bool {
+	m := map[string]bool{}
+	for c := range strings.FieldsSeq(`invalid structure required value invariant security login unknown expired
+		forbidden suppressed processing not-supported duplicate multiple-matches not-found deleted too-long
+		code-invalid extension too-costly business-rule conflict transient lock-error no-store exception timeout
+		incomplete throttled informational`) {
+		m[c] = true
 	}
-	return len(c) <= 20
-}
+	return m
+}()
 
 // meter tells how far a file has come, every few megabytes.
 type meter struct {

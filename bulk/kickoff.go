@@ -28,19 +28,17 @@ func (r *runner) kickoff(ctx context.Context) error {
 	if err := r.coolDown(ctx, nil); err != nil {
 		return err
 	}
-	if r.rec.why == "" || r.rec.request == "" {
-		var s spec
-		if err := json.Unmarshal([]byte(r.rec.spec), &s); err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
-		p, err := r.plan(ctx, s)
-		if err != nil {
-			return wrap("kick-off", err)
-		}
-		r.rec.dialect, r.rec.why, r.rec.request, r.rec.software = p.Dialect, p.Reason, p.request, p.software.text()
-		for _, n := range p.Notes {
-			r.note(n)
-		}
+	var s spec
+	if err := json.Unmarshal([]byte(r.rec.spec), &s); err != nil {
+		return wrap("ledger", err)
+	}
+	p, err := r.plan(ctx, s)
+	if err != nil {
+		return wrap("kick-off", err)
+	}
+	r.rec.dialect, r.rec.why, r.rec.request, r.rec.software = p.Dialect, p.Reason, p.request, p.software.text()
+	for _, n := range p.Notes {
+		r.note(n)
 	}
 	r.emit(Event{Kind: KindDialect, Dialect: r.rec.dialect, Text: r.rec.why})
 	if err := r.folder.probe(); err != nil {
@@ -142,6 +140,10 @@ func (r *runner) notStarted(ctx context.Context, err error) (refusal, fatal erro
 	return nil, wrap("kick-off", err)
 }
 
+// margin is added to a window that we reckon ourselves: the server's began a moment after our
+// request left, and asking a moment too early may cost another whole window.
+const margin = time.Minute
+
 // coolDown waits out a short pause, and refuses to go on before the end of a long one.
 func (r *runner) coolDown(ctx context.Context, refusal error) error {
 	until, err := r.until(ctx)
@@ -176,6 +178,7 @@ func (r *runner) until(ctx context.Context) (time.Time, error) {
 			window = speeches[Epic].window
 		}
 	}
+	window += margin
 	until, err := r.ledger.coolDown(ctx, r.rec.base, r.rec.client, r.rec.group, window)
 	if err != nil {
 		return until, wrap("ledger", err)

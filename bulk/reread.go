@@ -136,32 +136,33 @@ func pair(old, fresh []*row) (pairs []*row, sure bool) {
 	for _, o := range old {
 		byURL[bare(o.url)] = o
 	}
-	if len(byURL) == len(old) {
-		all := true
-		for i, f := range fresh {
-			pairs[i] = byURL[bare(f.url)]
-			all = all && pairs[i] != nil
-		}
-		if all {
-			return pairs, true
-		}
+	for i, f := range fresh {
+		pairs[i] = byURL[bare(f.url)]
+	}
+	if oneToOne(pairs) {
+		return pairs, true
 	}
 	// Counts that tell the files of a type apart.
 	byCount := map[int64]*row{}
 	for _, o := range old {
 		byCount[o.count] = o
 	}
-	if len(byCount) == len(old) {
-		all := true
-		for i, f := range fresh {
-			pairs[i] = byCount[f.count]
-			all = all && pairs[i] != nil
-		}
-		if all {
-			return pairs, true
-		}
+	for i, f := range fresh {
+		pairs[i] = byCount[f.count]
 	}
-	return make([]*row, len(fresh)), false
+	return pairs, oneToOne(pairs)
+}
+
+// oneToOne reports that each file has found another one.
+func oneToOne(pairs []*row) bool {
+	seen := map[*row]bool{nil: true}
+	for _, p := range pairs {
+		if seen[p] {
+			return false
+		}
+		seen[p] = true
+	}
+	return true
 }
 
 // bare is a URL without what changes when it is signed anew.

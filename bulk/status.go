@@ -82,7 +82,7 @@ func Status(ctx context.Context, dir string) (*Run, error) {
 	if s, ok := speeches[rec.dialect]; ok {
 		window = s.window
 	}
-	if run.CoolDown, err = l.coolDown(ctx, rec.base, rec.client, rec.group, window); err != nil {
+	if run.CoolDown, err = l.coolDown(ctx, rec.base, rec.client, rec.group, window+margin); err != nil {
 		return nil, wrap("ledger", err)
 	}
 	rows, err := l.files(ctx, rec.id)
