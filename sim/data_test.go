@@ -56,7 +56,7 @@ func TestSyntheaComesOutAsItWentIn(t *testing.T) {
 	data := dir
 	if os.Getenv("ANDIRON_SOAK") == "" {
 		data = t.TempDir()
-		source.Files = slices.DeleteFunc(source.Files, func(f file) bool { return f.Bytes > 12<<20 })
+		source.Files = slices.DeleteFunc(source.Files, func(f file) bool { return f.Bytes > 5<<20 })
 		for _, f := range source.Files {
 			if err := os.Symlink(filepath.Join(dir, f.File), filepath.Join(data, f.File)); err != nil {
 				t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/sim"
@@ -138,12 +137,13 @@ func TestExportRepeatsBySeed(t *testing.T) {
 	}
 }
 
-func TestOpenIsQuick(t *testing.T) {
-	start := time.Now()
-	s := &sim.Server{}
-	if err := s.Open(); err != nil {
-		t.Fatal(err)
+// BenchmarkOpen is how long "ready" takes with the default population.
+func BenchmarkOpen(b *testing.B) {
+	for b.Loop() {
+		s := &sim.Server{}
+		if err := s.Open(); err != nil {
+			b.Fatal(err)
+		}
+		_ = s.Close()
 	}
-	t.Logf("200 patients in %v", time.Since(start))
-	_ = s.Close()
 }
