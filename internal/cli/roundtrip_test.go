@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -48,11 +49,9 @@ func digest(line []byte) ([sha256.Size]byte, string, error) {
 	return sha256.Sum256(canonical), fmt.Sprint(o["resourceType"], "/", o["id"]), err
 }
 
-// resources reads every line of a folder's NDJSON files, by type and id. A line that is the
-// source's to the byte needs no closer look; the digest settles the others.
-func resources(t *testing.T, dir string) map[string][sha256.Size]byte {
+// eachLine calls f with every line of a folder's NDJSON files.
+func eachLine(t *testing.T, dir string, f func(file string, line []byte)) {
 	t.Helper()
-	all := map[string][sha256.Size]byte{}
 	names, err := filepath.Glob(filepath.Join(dir, "*.ndjson*"))
 	if err != nil {
 		t.Fatal(err)
@@ -61,39 +60,79 @@ func resources(t *testing.T, dir string) map[string][sha256.Size]byte {
 		if filepath.Base(name) == "log.ndjson" {
 			continue
 		}
-		f, err := os.Open(name)
+		file, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var r io.Reader = f
+		var r io.Reader = file
 		if strings.HasSuffix(name, ".gz") {
-			if r, err = gzip.NewReader(f); err != nil {
+			if r, err = gzip.NewReader(file); err != nil {
 				t.Fatal(err)
 			}
 		}
 		lines := bufio.NewReaderSize(r, 1<<20)
-		for {
-			line, err := lines.ReadBytes('\n')
-			if len(bytes.TrimSpace(line)) > 0 {
-				d, id, e := digest(line)
-				if e != nil {
-					t.Fatalf("%s: %v", filepath.Base(name), e)
-				}
-				if _, twice := all[id]; twice {
-					t.Fatalf("%s has a resource that was there already", filepath.Base(name))
-				}
-				all[id] = d
-			}
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
+		for err == nil {
+			var line []byte
+			line, err = lines.ReadBytes('\n')
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				f(filepath.Base(name), line)
 			}
 		}
-		f.Close()
+		if !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		file.Close()
 	}
+}
+
+// rawLines counts a folder's lines by their bytes.
+func rawLines(t *testing.T, dir string) map[[sha256.Size]byte]int {
+	t.Helper()
+	all := map[[sha256.Size]byte]int{}
+	eachLine(t, dir, func(_ string, line []byte) { all[sha256.Sum256(line)]++ })
 	return all
+}
+
+// values are the resources of a folder by type and id, without the lines in skip.
+func values(t *testing.T, dir string, skip map[[sha256.Size]byte]int) map[string][sha256.Size]byte {
+	t.Helper()
+	all := map[string][sha256.Size]byte{}
+	eachLine(t, dir, func(file string, line []byte) {
+		if skip[sha256.Sum256(line)] > 0 {
+			return
+		}
+		d, id, err := digest(line)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if _, twice := all[id]; twice {
+			t.Fatalf("%s has a resource that was there already", file)
+		}
+		all[id] = d
+	})
+	return all
+}
+
+// sameFolders fails unless both hold the same resources with the same values. Lines that are the
+// same to the byte need no closer look.
+func sameFolders(t *testing.T, got, want string) {
+	t.Helper()
+	gotRaw, wantRaw := rawLines(t, got), rawLines(t, want)
+	total := func(m map[[sha256.Size]byte]int) (n int) {
+		for _, c := range m {
+			n += c
+		}
+		return n
+	}
+	if g, w := total(gotRaw), total(wantRaw); g != w || w == 0 {
+		t.Errorf("%d resources arrived, the source has %d", g, w)
+	}
+	for h, n := range gotRaw {
+		if w := wantRaw[h]; w > 0 && w != n {
+			t.Errorf("a line arrived %d times that the source has %d times", n, w)
+		}
+	}
+	sameResources(t, values(t, got, wantRaw), values(t, want, gotRaw))
 }
 
 // sameResources fails unless both hold the same resources with the same values.
@@ -177,7 +216,7 @@ func TestSyntheaArrivesWholeAndUnchanged(t *testing.T) {
 	for typ, n := range got {
 		t.Errorf("%d of %s arrived, and MANIFEST.json has none", n, typ)
 	}
-	sameResources(t, resources(t, filepath.Join(m.dir, "out")), resources(t, dir))
+	sameFolders(t, filepath.Join(m.dir, "out"), dir)
 }
 
 // The same on generated data, everywhere: what the simulator serves from a folder is what a
@@ -190,8 +229,8 @@ func TestGeneratedPatientsArriveWholeAndUnchanged(t *testing.T) {
 	m.dev("--data", "first")
 	m.must("export", "second")
 	m.must("load", "second")
-	want := resources(t, filepath.Join(m.dir, "first"))
-	sameResources(t, resources(t, filepath.Join(m.dir, "second")), want)
+	sameFolders(t, filepath.Join(m.dir, "second"), filepath.Join(m.dir, "first"))
+	want := values(t, filepath.Join(m.dir, "first"), nil)
 	byType := map[string]int64{}
 	for id := range want {
 		typ, _, _ := strings.Cut(id, "/")
