@@ -122,6 +122,9 @@ func TestFaults(t *testing.T) {
 				if _, err := os.Stat(filepath.Join(b.Dir, "002.Condition.ndjson")); err == nil {
 					t.Error("a cut file has its final name")
 				}
+				if a := res.Absent[0]; !strings.Contains(a.Reason, "cut short") || a.Kept != "" || b.asked("GET", "/files/c1") != 5 {
+					t.Errorf("a cut file is asked for again and not kept: %+v", a)
+				}
 			},
 		},
 		{

@@ -527,6 +527,27 @@ func TestNewRunReplacesTheOldOne(t *testing.T) {
 	}
 }
 
+func TestNewRunWithoutFilesIsNotCompleteBeforeTheOldOnesAreGone(t *testing.T) {
+	b := newBench(t)
+	res, err := b.Run(t.Context())
+	b.complete(t, res, err)
+	b.names = nil
+	j := b.again()
+	j.New = true
+	j.hook = func(op, name string) error {
+		if op == "rename" && strings.HasPrefix(name, "previous-001/002") {
+			return syscall.EIO
+		}
+		return nil
+	}
+	if _, err := j.Run(t.Context()); !errors.Is(err, ErrFolder) || b.whole(t) {
+		t.Errorf("got %v, and the folder with half of the old files should not say complete", err)
+	}
+	if res, err := b.again().Run(t.Context()); err != nil || !res.Complete || len(data(t, filepath.Join(b.Dir, "previous-001"))) != 3 {
+		t.Errorf("the next run should put it right: %v, %v", err, data(t, b.Dir))
+	}
+}
+
 func TestNewGoesOnWithAnUnfinishedRun(t *testing.T) {
 	b := newBench(t)
 	b.NoWait, b.polls = true, 1
