@@ -62,12 +62,11 @@ type target struct {
 
 func parseTarget(arg, base string) (target, error) {
 	var t target
-	if rest, ok := strings.CutPrefix(arg, base+"/"); ok {
-		arg = rest
-	} else if strings.Contains(arg, "://") {
+	arg = strings.TrimPrefix(arg, base+"/")
+	path, _, search := strings.Cut(arg, "?")
+	if strings.Contains(path, "://") {
 		return t, usagef("get asks the connection's own server (%s) alone", base)
 	}
-	path, _, search := strings.Cut(arg, "?")
 	t.typ, t.id, _ = strings.Cut(path, "/")
 	if !r4.IsResourceType(t.typ) {
 		return t, usagef("%q is no resource type of FHIR R4%s", t.typ, didYouMean(t.typ, r4.ResourceTypes()))
