@@ -10,8 +10,8 @@ import (
 
 func (a *app) configCmd() *cobra.Command {
 	return a.groupCmd("config", "run", "What is configured, and where",
-		`Shows, checks and finds the configuration. "andiron help configuration" explains it; "andiron connection"
-changes it.`,
+		`Shows, checks and finds the configuration. "andiron help configuration" explains it, and
+"andiron connection" changes it.`,
 		a.configShowCmd(), a.configCheckCmd(), a.configPathCmd())
 }
 

@@ -194,7 +194,8 @@ func (a *app) connectionSetCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "set NAME KEY=VALUE...",
 		Short: "Change keys of a connection",
-		Long: `Changes keys of a connection; KEY= with nothing behind it removes the key. Keys: ` +
+		Long: `Changes keys of a connection; KEY= with nothing behind it removes the key. The keys:
+` +
 			strings.Join(connectionKeys(), ", ") + `.`,
 		Example: `  andiron connection set mercy rate=50/m kid=k1`,
 		Args:    a.arguments(2, 100, "a NAME and KEY=VALUE"),

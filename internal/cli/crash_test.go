@@ -167,6 +167,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}
+		<-time.After(3 * time.Millisecond) // another process works meanwhile
 	}
 }
 

@@ -24,7 +24,8 @@ Two commands to something real:
   andiron dev                   in one terminal: a simulated Epic with 200 patients
   andiron export out            in another: all of them into the folder "out"
 
-Then "andiron load out" and "andiron sql" ask questions of it. "andiron help guide" goes on from there.`,
+Then "andiron load out" makes tables of it, and "andiron sql" asks questions. "andiron help guide"
+goes on from there.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
