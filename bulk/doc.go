@@ -9,7 +9,7 @@
 //
 //	001.Patient.ndjson       the server's files in the manifest's order, each checked
 //	error/, deleted/         the files of the manifest's error and deleted lists
-//	manifest.json            names, counts, bytes, sha256; complete or not ([Folder])
+//	manifest.json            names, counts, bytes, sha256; complete or not ([Manifest])
 //	log.ndjson               what happened, in the bulk data log format other tools read
 //	ledger.db                the state, for going on ([Status] reads it)
 //	002.Condition.ndjson.damaged   a file that came broken each time, as it came
@@ -47,8 +47,8 @@
 //
 // # What leaves this process
 //
-// The token goes to the FHIR server's own origin and only where the manifest requires it,
-// never along a redirect to another host. Errors, events and log hold neither tokens nor
+// The token goes to the FHIR server's own origin alone, with files only where the manifest
+// requires it, and never along a redirect to another host. Errors, events and log hold neither tokens nor
 // queries of capability URLs.
 //
 // Specification: Bulk Data Access, "Bulk Data Kick-off Request" to "Bulk Data Output File

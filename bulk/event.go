@@ -39,7 +39,7 @@ const (
 )
 
 // Event is one thing that happened, for people who watch. It holds no token, no query of a
-// URL and no patient data.
+// URL and nothing of a patient, as far as the server's own words in Progress hold none.
 type Event struct {
 	// Kind says which of the other fields are set.
 	Kind Kind `json:"kind"`
