@@ -159,6 +159,9 @@ func TestNothingPrivateInErrorsLogsOrTraces(t *testing.T) {
 					}
 				}
 			}
+			if s := fmt.Sprintf("%v %+v %s", w.c, w.c, w.c); leaks(s) {
+				t.Errorf("a client prints itself as %s", s)
+			}
 			if log := w.log.String(); leaks(log) || !strings.Contains(log, "fhir exchange") {
 				t.Errorf("the log holds what is private, or nothing:\n%s", log)
 			}
@@ -222,10 +225,27 @@ func TestNetworkFailuresHavePlainWords(t *testing.T) {
 		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 		c := &Client{Base: server.URL, Limits: Limits{MaxTries: 3}, Wait: newClock().Wait}
 		_, err := Read[r4.Patient](t.Context(), c, "1")
-		if err == nil || err.Error() != "fhir: read Patient/…: certificate not trusted" {
+		if err == nil || err.Error() != "fhir: read Patient/…: certificate of an unknown authority" {
 			t.Errorf("got %v", err)
 		}
 		c.inner.transport.(*http.Transport).CloseIdleConnections()
+	})
+	t.Run("a server without TLS", func(t *testing.T) {
+		server := httptest.NewServer(nil)
+		defer server.Close()
+		c := &Client{Base: strings.Replace(server.URL, "http:", "https:", 1), Limits: Limits{MaxTries: 3}, Wait: newClock().Wait}
+		_, err := Read[r4.Patient](t.Context(), c, "1")
+		if err == nil || err.Error() != "fhir: read Patient/…: the server does not speak TLS here" {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a token that cannot be a header", func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.c.Auth = staticToken(canary + "\r\nX: y")
+		_, err := Read[r4.Patient](t.Context(), w.c, "1")
+		if err == nil || err.Error() != "fhir: read Patient/…: header value with a line break" || w.asked() != 0 {
+			t.Errorf("got %v after %d requests", err, w.asked())
+		}
 	})
 	t.Run("the caller's deadline", func(t *testing.T) {
 		w := newWorld(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })

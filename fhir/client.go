@@ -74,6 +74,15 @@ type Client struct {
 	inner *state
 }
 
+// String names the server and nothing else: a Client that is printed shows no header.
+func (c *Client) String() string {
+	u, err := url.Parse(c.Base)
+	if err != nil || u.Host == "" {
+		return "fhir.Client"
+	}
+	return "fhir.Client(" + printableOrigin(originOf(u)) + ")"
+}
+
 // TokenSource provides access tokens. The types of package smart are token sources.
 type TokenSource interface {
 	// Token returns the access token for the FHIR server at base, and must refuse any base

@@ -201,8 +201,8 @@ func network(err error) error {
 		}
 		return &networkError{text, err}
 	}
-	if untrusted(err) {
-		return &networkError{"certificate not trusted", err}
+	if text := tlsFailure(err); text != "" {
+		return &networkError{text, err}
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		text := "network error"
@@ -219,16 +219,28 @@ func network(err error) error {
 	return &networkError{"exchange failed", err}
 }
 
-// untrusted reports what no repetition can mend.
-func untrusted(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
+// tlsFailure names what is wrong between the two ends of a TLS connection, which no
+// repetition mends; "" for all other errors.
+func tlsFailure(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return true
+		return "certificate of an unknown authority"
 	}
-	_, ok := errors.AsType[x509.HostnameError](err)
-	return ok
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "certificate for another host name"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "certificate expired or not yet valid"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "certificate not trusted"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "the server does not speak TLS here"
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return "the server refused the TLS handshake"
+	}
+	return ""
 }
 
 // template is the path of a URL below the base with everything elided that could be an id:

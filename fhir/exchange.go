@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,9 @@ import (
 
 // errToken marks what a TokenSource returned: repeating the request would not mend it.
 var errToken = errors.New("no token")
+
+// errHeader is a header that cannot be sent. net/http would refuse it each time anew.
+var errHeader = errors.New("header value with a line break")
 
 // tokenError is the error of a TokenSource, marked with errToken.
 type tokenError struct{ error }
@@ -144,6 +148,13 @@ func (c *call) header(ctx context.Context, at hop) (http.Header, error) {
 		}
 		if c.token = token; token != "" {
 			h.Set("Authorization", "Bearer "+token)
+		}
+	}
+	for _, values := range h {
+		for _, v := range values {
+			if strings.ContainsAny(v, "\r\n\x00") {
+				return nil, errHeader
+			}
 		}
 	}
 	return h, nil

@@ -23,6 +23,8 @@ type Entry struct {
 	ID string
 	// Raw is the resource, byte for byte. It shares memory with the page it came on.
 	Raw []byte
+
+	page int // it came on
 }
 
 // Resource decodes Raw. The error wraps [ErrNotFHIR] and holds nothing of the content.

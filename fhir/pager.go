@@ -188,6 +188,7 @@ func (p *pager) sort(pg *page) {
 			}
 			fresh++
 		}
+		e.page = p.number
 		kept = append(kept, e)
 	}
 	clear(pg.entries[len(kept):])
@@ -210,7 +211,9 @@ func count(n int, more bool) int {
 func (p *pager) outcome(e Entry) {
 	r, err := e.Resource()
 	if err != nil {
-		return // its text is not worth failing a search that has results
+		// It is not worth failing a search that has results, nor may it vanish.
+		p.remark("warning", "structure", fmt.Sprintf("page %d holds an OperationOutcome that cannot be read", p.number))
+		return
 	}
 	if o, ok := r.(*r4.OperationOutcome); ok {
 		p.notify(o)

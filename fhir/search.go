@@ -36,7 +36,7 @@ func Search[T any, R r4.ResourcePtr[T]](ctx context.Context, c *Client, q Query)
 			}
 			r, err := decode[T, R](e.Raw)
 			if err != nil {
-				yield(nil, &Error{Op: "search", Method: http.MethodGet, Status: http.StatusOK, Err: err, path: want})
+				yield(nil, &Error{Op: "search", Method: http.MethodGet, Status: http.StatusOK, Page: e.page, Err: err, path: want})
 				return
 			}
 			if !yield(r, nil) {
@@ -54,8 +54,8 @@ func (c *Client) Entries(ctx context.Context, resourceType string, q Query) iter
 		for e, err := range c.entries(ctx, resourceType, q) {
 			if err == nil {
 				if err = r4.CheckJSON(e.Raw); err != nil {
+					err = &Error{Op: "search", Method: http.MethodGet, Status: http.StatusOK, Page: e.page, Err: broken(err), path: resourceType}
 					e = Entry{}
-					err = &Error{Op: "search", Method: http.MethodGet, Status: http.StatusOK, Err: broken(err), path: resourceType}
 				}
 			}
 			if !yield(e, err) || err != nil {

@@ -316,10 +316,10 @@ func stopped(ctx context.Context, err error) error {
 
 // repeatable reports whether a failure below HTTP may be gone the next time.
 func repeatable(ctx context.Context, err error) bool {
-	if ctx.Err() != nil || untrusted(err) {
+	if ctx.Err() != nil || tlsFailure(err) != "" {
 		return false
 	}
-	for _, final := range []error{errToken, ErrTooLarge, ErrNotFHIR, ErrInsecure, ErrForeignOrigin, ErrLoop} {
+	for _, final := range []error{errToken, errHeader, ErrTooLarge, ErrNotFHIR, ErrInsecure, ErrForeignOrigin, ErrLoop} {
 		if errors.Is(err, final) {
 			return false
 		}
