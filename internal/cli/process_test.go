@@ -3,24 +3,52 @@ package cli_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
 // machine is a place to run andiron in: a working directory and the user's folders, all new.
 type machine struct {
-	t   *testing.T
-	dir string
-	env []string
+	t       *testing.T
+	program string
+	dir     string
+	env     []string
 }
+
+// plain is the program without the race detector, built once: with it these tests would take
+// minutes. The scripts, which cover the same commands, run with it.
+var plain = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "andiron-plain-")
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "andiron")
+	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/andiron").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+var built atomic.Bool
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	dir := t.TempDir()
-	m := &machine{t: t, dir: dir, env: []string{"PATH=" + os.Getenv("PATH")}}
+	m := &machine{t: t, program: "andiron", dir: dir, env: []string{"PATH=" + os.Getenv("PATH")}}
+	if raceEnabled {
+		built.Store(true)
+		program, err := plain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.program, m.env = program, []string{"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH")}
+	}
 	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR"} {
 		sub := filepath.Join(dir, ".dirs", strings.ToLower(name))
 		if err := os.MkdirAll(sub, 0o700); err != nil {
@@ -37,7 +65,7 @@ func newMachine(t *testing.T) *machine {
 // dev starts a simulated Epic that ends with the test.
 func (m *machine) dev(args ...string) *devProcess {
 	m.t.Helper()
-	d, err := startDev(m.dir, m.env, args...)
+	d, err := startDev(m.program, m.dir, m.env, args...)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -47,7 +75,7 @@ func (m *machine) dev(args ...string) *devProcess {
 
 // command is andiron with these words, not started.
 func (m *machine) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("andiron", args...)
+	cmd := exec.Command(m.program, args...)
 	cmd.Dir, cmd.Env = m.dir, m.env
 	return cmd
 }

@@ -25,9 +25,22 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(cleaning{m}, map[string]func(){
 		"andiron": func() { os.Exit(cli.Main(os.Args[1:])) },
 	})
+}
+
+// cleaning removes the program that newMachine may have built.
+type cleaning struct{ m *testing.M }
+
+func (c cleaning) Run() int {
+	code := c.m.Run()
+	if built.Load() {
+		if program, err := plain(); err == nil {
+			_ = os.RemoveAll(filepath.Dir(program))
+		}
+	}
+	return code
 }
 
 // TestScripts runs testdata/script/*.txtar: the whole program, in processes of its own. Beside
@@ -173,8 +186,8 @@ type devProcess struct {
 }
 
 // startDev starts a dev with its environment and waits until it is ready.
-func startDev(dir string, env []string, args ...string) (*devProcess, error) {
-	cmd := exec.Command("andiron", append([]string{"dev", "--port", "0", "-o", "json"}, args...)...)
+func startDev(program, dir string, env []string, args ...string) (*devProcess, error) {
+	cmd := exec.Command(program, append([]string{"dev", "--port", "0", "-o", "json"}, args...)...)
 	cmd.Dir, cmd.Env = dir, env
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -218,7 +231,7 @@ func scriptDev(ts *testscript.TestScript, _ bool, args []string) {
 			break
 		}
 	}
-	d, err := startDev(ts.MkAbs("."), env, args...)
+	d, err := startDev("andiron", ts.MkAbs("."), env, args...)
 	ts.Check(err)
 	for k, v := range d.line {
 		ts.Setenv(strings.ToUpper(k), v)
