@@ -144,23 +144,23 @@ func hasRun(cmd *cobra.Command) bool { return cmd.RunE != nil || cmd.Run != nil 
 func shellWords(s string) []string {
 	var words []string
 	var word strings.Builder
-	quoted, any := false, false
+	quoted, begun := false, false
 	flush := func() {
-		if any {
+		if begun {
 			words = append(words, word.String())
 		}
 		word.Reset()
-		any = false
+		begun = false
 	}
 	for _, c := range s {
 		switch {
 		case c == '\'':
-			quoted, any = !quoted, true
+			quoted, begun = !quoted, true
 		case c == ' ' && !quoted:
 			flush()
 		default:
 			word.WriteRune(c)
-			any = true
+			begun = true
 		}
 	}
 	flush()

@@ -152,7 +152,7 @@ func (a *app) dev(ctx context.Context, o devOptions, changed func(string) bool) 
 		keyReady <- made{key, err}
 	}()
 	server := &sim.Server{Seed: o.seed, Patients: o.patients, Data: o.data, Knobs: knobs}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	if err := server.Open(); err != nil {
 		p := &problem{Title: "the simulated Epic cannot start: " + strings.TrimPrefix(err.Error(), "sim: "), More: "simulator", Err: err}
 		if o.data != "" {

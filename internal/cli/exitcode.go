@@ -98,14 +98,14 @@ func exitCode(err error) int {
 		}
 	}
 	if errors.As(err, &status) {
-		switch s := status.HTTPStatus(); {
-		case s == http.StatusUnauthorized:
+		switch status.HTTPStatus() {
+		case http.StatusUnauthorized:
 			return exitRefused
-		case s == http.StatusForbidden:
+		case http.StatusForbidden:
 			return exitForbidden
-		case s == http.StatusNotFound, s == http.StatusGone:
+		case http.StatusNotFound, http.StatusGone:
 			return exitNotFound
-		case s == http.StatusTooManyRequests, s == http.StatusBadGateway, s == http.StatusServiceUnavailable, s == http.StatusGatewayTimeout:
+		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return exitUnavailable
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/url"
@@ -74,7 +75,7 @@ func (d *devRuntime) alive() bool {
 	if p, err := os.FindProcess(d.PID); err != nil || p.Signal(syscall.Signal(0)) != nil {
 		return false
 	}
-	conn, err := net.DialTimeout("tcp", u.Host, time.Second)
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", u.Host)
 	if err != nil {
 		return false
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/knadh/koanf/parsers/toml/v2"
-	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/providers/rawbytes"
@@ -367,16 +366,4 @@ func editDistance(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// defaults is the configuration that holds when nobody says anything; "config show" begins
-// with it.
-func defaults() *koanf.Koanf {
-	k := koanf.New(".")
-	m := map[string]any{}
-	for _, key := range keys {
-		m[key.name] = key.def
-	}
-	_ = k.Load(confmap.Provider(m, "."), nil)
-	return k
 }
