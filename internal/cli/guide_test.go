@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,9 +11,9 @@ import (
 	"testing"
 )
 
-// guideStep is one command of docs/guide.md and what is shown below it.
+// guideStep is one command of a page and what is shown below it.
 type guideStep struct {
-	line    int
+	at      string // page and line
 	command string
 	code    int
 	output  []string
@@ -20,9 +21,9 @@ type guideStep struct {
 
 var exitCodeComment = regexp.MustCompile(`\s+# exit code (\d+)$`)
 
-func guideSteps(t *testing.T) []guideStep {
+func guideSteps(t *testing.T, page string, atLeast int) []guideStep {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "guide.md"))
+	data, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(page)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func guideSteps(t *testing.T) []guideStep {
 		case strings.HasPrefix(line, "```"):
 			inside = false
 		case inside && strings.HasPrefix(line, "$ "):
-			s := guideStep{line: number, command: line[2:]}
+			s := guideStep{at: fmt.Sprintf("%s, line %d", page, number), command: line[2:]}
 			if m := exitCodeComment.FindStringSubmatch(s.command); m != nil {
 				s.code, _ = strconv.Atoi(m[1])
 				s.command = strings.TrimSuffix(s.command, m[0])
@@ -47,8 +48,8 @@ func guideSteps(t *testing.T) []guideStep {
 			steps[len(steps)-1].output = append(steps[len(steps)-1].output, line)
 		}
 	}
-	if len(steps) < 30 {
-		t.Fatalf("docs/guide.md has %d commands: are they still in console blocks?", len(steps))
+	if len(steps) < atLeast {
+		t.Fatalf("%s has %d commands: are they still in console blocks?", page, len(steps))
 	}
 	return steps
 }
@@ -72,19 +73,32 @@ func (s guideStep) shows(t *testing.T, output string) {
 			found = form.MatchString(strings.TrimSpace(spaces.ReplaceAllString(have[at], " ")))
 		}
 		if !found {
-			t.Errorf("docs/guide.md, line %d: %s\nshould print %q; it printed\n%s", s.line, s.command, want, output)
+			t.Errorf("%s: %s\nshould print %q; it printed\n%s", s.at, s.command, want, output)
 			return
 		}
 	}
 }
 
-// Every command of the guide is run, in its order, by a shell; its exit code and the output that
-// is shown are compared.
+// Every command of the guide is run; its exit code and the output that is shown are compared.
 func TestGuideDoesWhatItSays(t *testing.T) {
+	newMachine(t).follow(guideSteps(t, "docs/guide.md", 30), nil)
+}
+
+// The README's transcript is one of this program, with its numbers.
+func TestReadmeDoesWhatItSays(t *testing.T) {
 	m := newMachine(t)
-	var dev *devProcess
+	m.follow(guideSteps(t, "README.md", 5), m.dev())
+}
+
+// follow runs the steps, in their order, by a shell. dev is the one that already runs, if any.
+func (m *machine) follow(steps []guideStep, dev *devProcess) {
+	t := m.t
+	t.Helper()
 	console := ""
-	for _, s := range guideSteps(t) {
+	if dev != nil {
+		console = dev.line["console"]
+	}
+	for _, s := range steps {
 		if words := strings.Fields(s.command); len(words) > 1 && words[1] == "dev" {
 			if dev != nil {
 				dev.stop()
@@ -98,7 +112,7 @@ func TestGuideDoesWhatItSays(t *testing.T) {
 		cmd.Dir, cmd.Env = m.dir, m.env
 		out, _ := cmd.CombinedOutput()
 		if got := cmd.ProcessState.ExitCode(); got != s.code {
-			t.Fatalf("docs/guide.md, line %d: %s\nended with code %d, want %d:\n%s", s.line, s.command, got, s.code, out)
+			t.Fatalf("%s: %s\nended with code %d, want %d:\n%s", s.at, s.command, got, s.code, out)
 		}
 		s.shows(t, strings.ReplaceAll(string(out), console, "http://127.0.0.1:7400"))
 	}
