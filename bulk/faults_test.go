@@ -478,6 +478,18 @@ func TestFaults(t *testing.T) {
 			},
 		},
 		{
+			name: "22: an accepted kick-off is one, whatever its body is packed with",
+			set: func(_ *testing.T, b *bench) {
+				b.kickoff = times(1, status(202, "{}", "Content-Location", "/jobs/J1", "Content-Encoding", "br"))
+			},
+			check: func(t *testing.T, b *bench, res *Result, err error) {
+				b.complete(t, res, err)
+				if b.kickoffs() != 1 {
+					t.Errorf("%d kick-offs, want one", b.kickoffs())
+				}
+			},
+		},
+		{
 			name: "23: a relative Content-Location is resolved",
 			set:  func(_ *testing.T, b *bench) { b.kickoff = times(1, status(202, "", "Content-Location", "/jobs/J1")) },
 		},

@@ -816,3 +816,9 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestServersWordsCannotSteerATerminal(t *testing.T) {
+	if got := printable("5% \x1b[2J\u009b2Jdone\x7f"); got != "5% [2J2Jdone" {
+		t.Errorf("got %q, want no control character of either set", got)
+	}
+}

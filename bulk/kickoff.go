@@ -71,7 +71,11 @@ func (r *runner) startOnce(ctx context.Context) (refusal, err error) {
 	defer cancel()
 	resp, err := r.Client.Do(sending, fhir.Request{
 		Op: "kick-off", URL: r.rec.request, NoRetry: true,
-		Header: http.Header{"Accept": {"application/fhir+json"}, "Prefer": {"respond-async"}},
+		Header: http.Header{
+			"Accept": {"application/fhir+json"}, "Prefer": {"respond-async"},
+			// The answer is its status and headers: no packing of its body may make it count as none.
+			"Accept-Encoding": {"identity"},
+		},
 	})
 	if err != nil {
 		r.logKickoff(nil, err)

@@ -366,7 +366,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 // printable keeps a header fit for a terminal.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '\ufffd' {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\ufffd' { // terminals obey both sets of controls
 			return -1
 		}
 		return r
