@@ -33,7 +33,7 @@ func (o devOptions) view() map[string]any {
 
 const landingStyle = `body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
-table{border-collapse:collapse}th{text-align:left;font-weight:600;padding:.2rem 1.5rem .2rem 0;vertical-align:top}
+table{border-collapse:collapse}th{text-align:left;font-weight:600;padding:.2rem 1.5rem .2rem 0;vertical-align:top;white-space:nowrap}
 td{padding:.2rem 0;overflow-wrap:anywhere}code,pre{font:14px/1.5 ui-monospace,monospace}
 pre{background:#f4f2ee;padding:1rem;overflow-x:auto}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#1b1b1b}pre{background:#2a2a2a}a{color:#8ab4f8}}`
@@ -48,8 +48,8 @@ var landing = template.Must(template.New("landing").Parse(`<!DOCTYPE html>
 </head>
 <body>
 <h1>Simulated Epic</h1>
-<p>{{if .Options.Data}}It serves the patients of <code>{{.Options.Data}}</code>.{{else}}It holds {{.Options.Patients}} generated patients, seed {{.Options.Seed}}.{{end}}
-Nobody here is real. Ctrl-C in its terminal stops it.</p>
+<p>{{if .Options.Data}}It serves the patients of <code>{{.Options.Data}}</code>.{{else}}It holds {{.Options.Patients}} generated patients, seed {{.Options.Seed}}; none of them is real.{{end}}
+Ctrl-C in its terminal stops it.</p>
 <table>
 <tr><th scope="row">FHIR base</th><td><code>{{.Dev.FHIR}}</code></td></tr>
 <tr><th scope="row">Without a token</th><td><a href="{{.Dev.FHIR}}/metadata?_format=json">metadata</a> ·
