@@ -115,7 +115,7 @@ func (a attempt) discard() {
 // have come, whatever they are worth.
 func (b *batch) attempt(ctx context.Context, f *row, src source, try int) (a attempt) {
 	resp, err := b.Client.Do(ctx, fhir.Request{
-		Op: "file", URL: src.url, NoRetry: true, ForeignOK: true, Anonymous: !src.token,
+		Op: "file", URL: src.url, NoRetry: true, Idempotent: true, ForeignOK: true, Anonymous: !src.token,
 		Header: http.Header{
 			"Accept":          {"application/fhir+ndjson, application/ndjson;q=0.9, */*;q=0.5"},
 			"Accept-Encoding": {"gzip"},

@@ -220,6 +220,16 @@ func TestFaults(t *testing.T) {
 			},
 		},
 		{
+			name: "5: a file that is never served leaves no doubt about an outcome: asking for it changes nothing",
+			set:  func(_ *testing.T, b *bench) { b.file = only("c1", times(always, status(500, ""))) },
+			check: func(t *testing.T, b *bench, res *Result, err error) {
+				b.incomplete(t, res, err)
+				if len(res.Absent) != 1 || !strings.Contains(res.Absent[0].Reason, "500") || strings.Contains(res.Absent[0].Reason, "outcome unknown") {
+					t.Errorf("the result should give the status as the reason, and no more: %+v", res.Absent)
+				}
+			},
+		},
+		{
 			name: "6: a 404 makes the manifest be read again",
 			set: func(_ *testing.T, b *bench) {
 				b.file = func(w http.ResponseWriter, r *http.Request, _ string, n int) bool {

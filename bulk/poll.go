@@ -111,7 +111,7 @@ type reply struct {
 // status asks once.
 func (r *runner) status(ctx context.Context, url string) reply {
 	resp, err := r.Client.Do(ctx, fhir.Request{
-		Op: "status", URL: url, NoRetry: true, ForeignOK: true,
+		Op: "status", URL: url, NoRetry: true, Idempotent: true, ForeignOK: true,
 		Header: http.Header{"Accept": {"application/json"}},
 	})
 	if err != nil {

@@ -376,6 +376,10 @@ func TestCreateIsNeverRepeatedBlindly(t *testing.T) {
 		if !errors.Is(err, ErrOutcomeUnknown) || w2.asked() != 4 || before != 2 {
 			t.Errorf("got %v after %d requests, want ErrOutcomeUnknown and the start sent once", err, w2.asked()-3)
 		}
+		_, err = w2.c.Do(t.Context(), Request{URL: "jobs/1?start=1", NoRetry: true, Idempotent: true})
+		if err == nil || errors.Is(err, ErrOutcomeUnknown) || w2.asked() != 5 {
+			t.Errorf("got %v after %d requests, want a question that starts nothing to be sent once and to leave nothing in doubt", err, w2.asked()-4)
+		}
 	})
 }
 

@@ -39,7 +39,9 @@ type Request struct {
 	Idempotent bool
 
 	// NoRetry sends the request once, whatever happens: for a GET that starts something.
-	// One renewal of a refused token stays: what was refused did not start.
+	// One renewal of a refused token stays: what was refused did not start. A failure in which
+	// it may have started is an [ErrOutcomeUnknown], unless Idempotent says that it starts
+	// nothing and the caller merely repeats at a pace of its own.
 	NoRetry bool
 
 	expect int // bytes of answer to make room for; a guess

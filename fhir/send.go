@@ -100,7 +100,7 @@ func (c *call) again(ctx context.Context, e *Error) (time.Duration, bool) {
 
 // settle marks the write of which nobody knows whether it was carried out.
 func (c *call) settle(e *Error) {
-	starts := !c.req.reads() || c.req.NoRetry
+	starts := !c.req.reads() || c.req.NoRetry && !c.req.Idempotent
 	if starts && e.Sent && (e.Status == 0 || e.transient && e.Status >= 400 && e.Status != http.StatusTooManyRequests) {
 		if e.Err == nil {
 			e.Err = ErrOutcomeUnknown
