@@ -119,6 +119,8 @@ func (f Fault) check() error {
 		return fmt.Errorf("sim: fault: no Epic code %q", f.Code)
 	case f.Probability < 0 || f.Probability > 1:
 		return fmt.Errorf("sim: fault: probability %v is not between 0 and 1", f.Probability)
+	case f.After < 0 || f.Skip < 0 || f.Times < 0 || f.File < 0 || f.Latency < 0:
+		return errors.New("sim: fault: after, skip, times, file and latency cannot be negative")
 	case f.Status == 0 && f.Code == "" && f.Body == "" && f.Cut == "" && f.Latency == 0 && f.RetryAfter == "" && f.Header == nil:
 		return errors.New("sim: fault: it does nothing")
 	}

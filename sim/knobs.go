@@ -2,8 +2,10 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -219,22 +221,26 @@ func ListKnobs() []Knob {
 	return list
 }
 
-// Set gives the knob of that name a value in the spelling that [ListKnobs] shows.
+// Set gives the knob of that name a value in the spelling that [ListKnobs] shows. It refuses a
+// name that is no knob's and a value that the knob does not take, and then changes nothing.
 func (k *Knobs) Set(name, value string) error {
 	for _, knob := range ListKnobs() {
 		if knob.Name != name {
 			continue
+		}
+		if !knob.takes(value) {
+			return fmt.Errorf("sim: knob %s: not one of: %s", name, knob.Values)
 		}
 		var err error
 		switch p := knob.field(k).(type) {
 		case *string:
 			*p = value
 		case *int:
-			*p, err = strconv.Atoi(value)
+			err = parseInto(p, value, strconv.Atoi)
 		case *bool:
-			*p, err = strconv.ParseBool(value)
+			err = parseInto(p, value, strconv.ParseBool)
 		case *time.Duration:
-			*p, err = time.ParseDuration(value)
+			err = parseInto(p, value, time.ParseDuration)
 			if err == nil && *p == 0 && name == "bulk_window" {
 				*p = -1 // "0" as people write it: no window
 			}
@@ -245,6 +251,27 @@ func (k *Knobs) Set(name, value string) error {
 		return nil
 	}
 	return fmt.Errorf("sim: no knob %q", name)
+}
+
+func parseInto[T any](p *T, text string, parse func(string) (T, error)) error {
+	v, err := parse(text)
+	if err == nil {
+		*p = v
+	}
+	return err
+}
+
+// takes tells whether the value is one of those that Values lists, if it lists words or numbers
+// and does not describe them, and that it is negative only where that has a meaning.
+func (k Knob) takes(value string) bool {
+	if _, ok := k.field(new(Knobs)).(*bool); ok {
+		return true // the spelling is strconv's
+	}
+	list := strings.Split(k.Values, ", ")
+	if len(list) > 1 && !strings.Contains(strings.Join(list, ""), " ") {
+		return slices.Contains(list, value)
+	}
+	return !strings.HasPrefix(value, "-") || strings.Contains(k.Values, "negative")
 }
 
 // withDefaults returns k with each zero field replaced by its default.

@@ -93,7 +93,10 @@ func (s *Server) firstOffset(q query, res *result) int {
 	if s.knobs.PageLinks == "page" {
 		for _, v := range q.values("_page") {
 			if n, err := strconv.Atoi(v); err == nil && n > 1 {
-				return min((n-1)*min(res.size, 1<<20), len(res.hits))
+				if n-1 > len(res.hits)/res.size { // beyond the end, and the product could overflow
+					return len(res.hits)
+				}
+				return (n - 1) * res.size
 			}
 		}
 	}

@@ -179,6 +179,9 @@ func plainString(value []byte) string {
 // URL that ends so.
 func patientOf(value []byte) string {
 	const mark = `Patient/`
+	if bytes.Contains(value, []byte(`\/`)) { // the same string, as some encoders write it
+		value = bytes.ReplaceAll(value, []byte(`\/`), []byte(`/`))
+	}
 	for at := 0; ; {
 		n := bytes.Index(value[at:], []byte(mark))
 		if n < 0 {
