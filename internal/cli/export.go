@@ -408,6 +408,7 @@ func (a *app) exportProblem(ctx context.Context, dir string, err error) error {
 		p.Title = "an export was asked for and the answer never came: nobody here knows whether the server is at work (unknown)"
 		p.Why = "It is not asked for again by itself, since that could start a second export, or use up the only one\nof the day. Ask the site whether an export runs for your client, or let its window pass (24 hours at\nEpic). Then start the next one:"
 		p.Fix = []string{a.exportAgain(dir, " --new")}
+		p.Exit = exitFailed // not the cause's, such as "unavailable": later does not work by itself
 	case errors.Is(err, bulk.ErrLost):
 		p.Title = "the server no longer knows this export (404)"
 		p.Why = "It has expired or was deleted there. What was verified stays in the folder until the next one is ready."
@@ -415,6 +416,7 @@ func (a *app) exportProblem(ctx context.Context, dir string, err error) error {
 	case errors.Is(err, bulk.ErrFailed):
 		p.Title = "the server reports that the export failed"
 		p.Fix = []string{a.exportAgain(dir, " --new")}
+		p.Exit = exitFailed
 	case errors.Is(err, bulk.ErrCancelled):
 		p.Title = fmt.Sprintf("the export in %s was cancelled", dir)
 		p.Fix = []string{a.exportAgain(dir, " --new")}
