@@ -96,6 +96,7 @@ type StillRunningError struct {
 	Progress string
 }
 
+// Error is one line with the time of the next poll, without the server's words.
 func (e *StillRunningError) Error() string {
 	return "bulk: still running, next poll at " + e.Next.UTC().Format(time.RFC3339)
 }
@@ -111,6 +112,7 @@ type CoolDownError struct {
 	Err error
 }
 
+// Error is one line with the end of the window, without the refusal.
 func (e *CoolDownError) Error() string {
 	return "bulk: kick-off: cooling down until " + e.Until.UTC().Format(time.RFC3339)
 }
@@ -129,6 +131,7 @@ type BusyError struct {
 	Host string
 }
 
+// Error is one line with the holder, as far as it is known.
 func (e *BusyError) Error() string {
 	if e.PID == 0 {
 		return "bulk: lock: folder is in use by another process"
