@@ -292,6 +292,23 @@ func TestManifestsOfEveryVersion(t *testing.T) {
 		res, err := b.Run(t.Context())
 		b.incomplete(t, res, err)
 	})
+	for name, tamper := range map[string]func(map[string]any){
+		"an output with something that is no file": func(m map[string]any) { m["output"] = append(m["output"].([]any), "x") },
+		"an output that is no list":                func(m map[string]any) { m["output"] = "none" },
+		"an error list that is none":               func(m map[string]any) { m["error"] = 1 },
+		"links that are none":                      func(m map[string]any) { m["link"] = []any{"next"} },
+	} {
+		t.Run(name+" is no manifest, and not an empty one", func(t *testing.T) {
+			b := newBench(t)
+			b.tamper = tamper
+			if _, err := b.Run(t.Context()); !errors.Is(err, ErrManifest) || len(data(t, b.Dir)) > 0 {
+				t.Fatalf("got %v, want ErrManifest and no file", err)
+			}
+			b.tamper = nil
+			res, err := b.again().Run(t.Context())
+			b.complete(t, res, err)
+		})
+	}
 	t.Run("the bytes are kept as they came", func(t *testing.T) {
 		b := newBench(t)
 		raw := fmt.Sprintf(`{ "transactionTime":"2026-05-01T08:00:00.10Z","requiresAccessToken":"true", "output":[{"type":"Patient","url":"%s/files/p1"}],"error":[],"new":1.10}`, b.URL)

@@ -53,11 +53,19 @@ func parseManifest(body []byte, base *url.URL) (*manifest, error) {
 	if b, ok := boolean(members["requiresAccessToken"]); ok {
 		m.needsToken = &b
 	}
-	for _, list := range lists {
-		m.lists[list] = m.entries(list, members[list], base)
+	parts := map[string][]map[string]json.RawMessage{}
+	for _, name := range []string{"output", "error", "deleted", "outcome", "link"} {
+		list, ok := objects(members[name])
+		if !ok { // taken for an empty list it would lose what it holds
+			return nil, fmt.Errorf("%w: %s is no list of objects", ErrManifest, name)
+		}
+		parts[name] = list
 	}
-	m.lists["error"] = append(m.lists["error"], m.entries("outcome", members["outcome"], base)...) // error's name in 4.0.0
-	for _, l := range objects(members["link"]) {
+	for _, list := range lists {
+		m.lists[list] = m.entries(list, parts[list], base)
+	}
+	m.lists["error"] = append(m.lists["error"], m.entries("outcome", parts["outcome"], base)...) // error's name in 4.0.0
+	for _, l := range parts["link"] {
 		if text(l["relation"]) != "next" {
 			continue
 		}
@@ -70,9 +78,9 @@ func parseManifest(body []byte, base *url.URL) (*manifest, error) {
 	return m, nil
 }
 
-func (m *manifest) entries(list string, raw json.RawMessage, base *url.URL) []entry {
+func (m *manifest) entries(list string, files []map[string]json.RawMessage, base *url.URL) []entry {
 	var out []entry
-	for _, o := range objects(raw) {
+	for _, o := range files {
 		e := entry{typ: text(o["type"]), count: number(o["count"]), size: number(o["fileSize"])}
 		if u, err := base.Parse(text(o["url"])); err == nil && text(o["url"]) != "" && (u.Scheme == "http" || u.Scheme == "https") {
 			e.url = u.String()
@@ -94,17 +102,20 @@ func (m *manifest) entries(list string, raw json.RawMessage, base *url.URL) []en
 	return out
 }
 
-// objects reads a list of objects, or a single one.
-func objects(raw json.RawMessage) []map[string]json.RawMessage {
-	var many []map[string]json.RawMessage
-	if json.Unmarshal(raw, &many) == nil {
-		return many
+// objects reads a list of objects, or a single one. Absent and null are an empty list; ok is
+// false for whatever else.
+func objects(raw json.RawMessage) (list []map[string]json.RawMessage, ok bool) {
+	if len(raw) == 0 {
+		return nil, true
+	}
+	if json.Unmarshal(raw, &list) == nil {
+		return list, true
 	}
 	var one map[string]json.RawMessage
-	if json.Unmarshal(raw, &one) == nil && one != nil {
-		return []map[string]json.RawMessage{one}
+	if json.Unmarshal(raw, &one) != nil {
+		return nil, false
 	}
-	return nil
+	return []map[string]json.RawMessage{one}, true
 }
 
 func text(raw json.RawMessage) string {
