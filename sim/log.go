@@ -12,7 +12,7 @@ import (
 // Exchange is one request and its answer, as the simulator remembers it: without the access
 // token, without bodies, and in its JSON form without the values of parameters.
 type Exchange struct {
-	// Seq counts the exchanges from 1.
+	// Seq counts the exchanges from 1, in the order of their answers.
 	Seq int64 `json:"seq"`
 	// Time is the server's clock at the request.
 	Time time.Time `json:"time"`
@@ -60,17 +60,13 @@ const logMax = 2000
 type traffic struct {
 	mu   sync.Mutex
 	seq  int64
-	list []Exchange
+	list []*Exchange
 }
 
 func (t *traffic) begin(w http.ResponseWriter, r *http.Request, c call, now time.Time) *recorder {
-	t.mu.Lock()
-	t.seq++
-	seq := t.seq
-	t.mu.Unlock()
 	query := r.URL.Query()
 	x := &Exchange{
-		Seq: seq, Time: now, Method: clip(r.Method), Path: r.URL.EscapedPath(), Op: c.op, Type: c.typ,
+		Time: now, Method: clip(r.Method), Path: r.URL.EscapedPath(), Op: c.op, Type: c.typ,
 		Query: r.URL.RawQuery, Bearer: r.Header.Get("Authorization") != "",
 		format: query.Get("_format"), started: time.Now(),
 	}
@@ -79,7 +75,7 @@ func (t *traffic) begin(w http.ResponseWriter, r *http.Request, c call, now time
 	for _, secret := range []string{"Authorization", "Cookie", "Proxy-Authorization"} {
 		x.Header.Del(secret)
 	}
-	return &recorder{ResponseWriter: w, x: x}
+	return &recorder{ResponseWriter: w, x: x, log: t}
 }
 
 func names(v url.Values) []string {
@@ -91,15 +87,25 @@ func names(v url.Values) []string {
 	return list
 }
 
-func (t *traffic) end(rec *recorder) Exchange {
+// note puts an exchange into the log as it stands, or brings its entry up to date. That happens
+// before each part of an answer leaves and at the end, so that whoever has the answer finds it.
+func (t *traffic) note(rec *recorder, leaving int) Exchange {
 	x := *rec.x
-	x.Status, x.Bytes, x.Duration = rec.status, rec.sent, time.Since(x.started)
+	x.Status, x.Bytes, x.Duration = rec.status, rec.sent+int64(leaving), time.Since(x.started)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if rec.entry != nil {
+		x.Seq = rec.entry.Seq
+		*rec.entry = x
+		return x
+	}
+	t.seq++
+	x.Seq = t.seq
 	if len(t.list) >= logMax {
 		t.list = append(t.list[:0], t.list[len(t.list)-logMax/2:]...)
 	}
-	t.list = append(t.list, x)
+	rec.entry = &x
+	t.list = append(t.list, rec.entry)
 	return x
 }
 
@@ -107,7 +113,11 @@ func (t *traffic) end(rec *recorder) Exchange {
 func (s *Server) Requests() []Exchange {
 	s.traffic.mu.Lock()
 	defer s.traffic.mu.Unlock()
-	return append([]Exchange(nil), s.traffic.list...)
+	list := make([]Exchange, 0, len(s.traffic.list))
+	for _, x := range s.traffic.list {
+		list = append(list, *x)
+	}
+	return list
 }
 
 // ForgetRequests empties the log.
@@ -121,6 +131,8 @@ func (s *Server) ForgetRequests() {
 type recorder struct {
 	http.ResponseWriter
 	x      *Exchange
+	log    *traffic
+	entry  *Exchange // in the log
 	status int
 	sent   int64
 	cut    *cut
@@ -147,8 +159,10 @@ func (w *recorder) Write(b []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.cut != nil {
+		w.log.note(w, 0)
 		return w.cut.write(w, b)
 	}
+	w.log.note(w, len(b))
 	n, err := w.ResponseWriter.Write(b) //nolint:gosec // the content types are set; nothing echoes markup as HTML
 	w.sent += int64(n)
 	return n, err

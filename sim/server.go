@@ -173,7 +173,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) finish(rec *recorder) {
 	rec.flushHeader()
-	x := s.traffic.end(rec)
+	x := s.traffic.note(rec, 0)
 	if s.Log != nil && x.Reason != "" {
 		s.Log.Info("sim: refused", "method", x.Method, "path", x.Path, "status", x.Status, "reason", x.Reason)
 	}
