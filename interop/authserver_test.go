@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/andironhq/andiron/smart"
 )
@@ -46,11 +48,13 @@ func TestBackendSignsInAtOIDCProvider(t *testing.T) {
 				t.Fatal(err)
 			}
 			var at struct{ Base, TokenURL string }
-			peerServer(t, "oidc-provider.mjs", map[string]any{"client": "andiron", "alg": alg, "jwks": set}, &at)
+			peerServer(t, "oidc-provider.mjs", map[string]any{"client": "andiron", "alg": alg, "jwks": set, "life": 10}, &at)
 
 			rec := &recorder{}
+			var ahead atomic.Int64
 			b := &smart.Backend{
 				Base: at.Base, ClientID: "andiron", Key: key, Scope: "system/*.rs", HTTP: &http.Client{Transport: rec},
+				Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
 			}
 
 			// Many callers share one request.
@@ -97,6 +101,16 @@ func TestBackendSignsInAtOIDCProvider(t *testing.T) {
 			if err != nil || second == tokens[0] {
 				t.Errorf("after a 401: same token %v, error %v; want a new token", second == tokens[0], err)
 			}
+
+			// A token of ten seconds is renewed after nine and a half, by our clock.
+			ahead.Store(int64(9500 * time.Millisecond))
+			third, err := b.Token(t.Context(), at.Base, "")
+			if err != nil || third == second {
+				t.Errorf("near the end: same token %v, error %v; want a new token", third == second, err)
+			}
+			if len(rec.forms) != 3 {
+				t.Errorf("%d token requests in all, want 3", len(rec.forms))
+			}
 		})
 	}
 }
@@ -116,7 +130,7 @@ func TestBackendIsToldWhyOIDCProviderRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	var at struct{ Base, TokenURL string }
-	peerServer(t, "oidc-provider.mjs", map[string]any{"client": "andiron", "alg": smart.ES384, "jwks": set}, &at)
+	peerServer(t, "oidc-provider.mjs", map[string]any{"client": "andiron", "alg": smart.ES384, "jwks": set, "life": 10}, &at)
 	for _, c := range []struct {
 		name string
 		b    *smart.Backend

@@ -19,7 +19,7 @@ const server = createServer().listen(0, '127.0.0.1', () => {
     features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
     clientAuthMethods: ['private_key_jwt'],
     enabledJWA: { clientAuthSigningAlgValues: ['RS384', 'ES384'] },
-    ttl: { ClientCredentials: 300 },
+    ttl: { ClientCredentials: input.life },
   });
   server.on('request', (req, res) => {
     if (req.url === '/fhir/.well-known/smart-configuration') {
