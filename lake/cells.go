@@ -371,7 +371,15 @@ func spoken(v any) string {
 	case *r4.CodeableConcept:
 		return either(conceptText(v), display(v, nil), codeIn(v))
 	case *r4.Range:
-		return strings.TrimSpace(spoken(quantity(v.Low)) + " - " + spoken(quantity(v.High)))
+		switch low, high := spoken(quantity(v.Low)), spoken(quantity(v.High)); {
+		case low != "" && high != "":
+			return low + " - " + high
+		case low != "":
+			return ">= " + low
+		case high != "":
+			return "<= " + high
+		}
+		return ""
 	case *r4.Ratio:
 		return spoken(quantity(v.Numerator)) + " / " + spoken(quantity(v.Denominator))
 	case *r4.Period:
