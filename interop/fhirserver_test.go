@@ -117,6 +117,9 @@ func TestClientSearchesAsFHIRRouterUnderstands(t *testing.T) {
 	}{
 		{"token", "Patient", fhir.Where("identifier", "urn:x|plain"), map[string][]string{"identifier": {"urn:x|plain"}}, 1},
 		{"two values mean or", "Patient", fhir.Where("identifier", "urn:x|plain", "urn:x|c$d"), map[string][]string{"identifier": {"urn:x|plain,urn:x|c$d"}}, 2},
+		{"comma in a value", "Patient", fhir.Where("identifier", "urn:x|"+fhir.Escape("a,b")), map[string][]string{"identifier": {`urn:x|a\,b`}}, 1},
+		{"bar in a value", "Patient", fhir.Where("identifier", "urn:x|"+fhir.Escape("e|f")), map[string][]string{"identifier": {`urn:x|e\|f`}}, 1},
+		{"dollar, escaped", "Patient", fhir.Where("identifier", "urn:x|"+fhir.Escape("c$d")), map[string][]string{"identifier": {`urn:x|c\$d`}}, 1},
 		{"dollar", "Patient", fhir.Where("identifier", "urn:x|c$d"), map[string][]string{"identifier": {"urn:x|c$d"}}, 1},
 		{"plus, space, ampersand, percent", "Patient", fhir.Where("identifier", "urn:x|a+b c&d=e%20"), map[string][]string{"identifier": {"urn:x|a+b c&d=e%20"}}, 1},
 		{"date from", "Observation", fhir.Where("date", "ge2024-05-04T00:00:00+02:00"), map[string][]string{"date": {"ge2024-05-04T00:00:00+02:00"}}, 6},
