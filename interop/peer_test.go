@@ -35,7 +35,7 @@ func peer(t *testing.T, script string, input, out any) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), node(t), script) //nolint:gosec // a script of this folder
+	cmd := exec.CommandContext(t.Context(), node(t), script)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", script, err, stderr.Bytes())
@@ -53,7 +53,7 @@ func peerServer(t *testing.T, script string, input, out any) {
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), node(t), script) //nolint:gosec // a script of this folder
+	cmd := exec.CommandContext(t.Context(), node(t), script)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
