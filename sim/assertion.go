@@ -31,7 +31,6 @@ const jtiMax = 151
 type assertion struct {
 	jws    *jose.JSONWebSignature
 	header struct {
-		Typ string
 		Alg jose.SignatureAlgorithm
 		Kid string
 		Jku string

@@ -34,8 +34,9 @@ func (o outcome) json() []byte {
 	}{"OperationOutcome", o})
 }
 
-// say makes the issue of a code: display and details.text are the same (captures, high). Of the two optional arguments the first is the diagnostics,
-// the second names the parameter for location and expression.
+// say makes the issue of a code: display and details.text are the same (captures, high). Of the two
+// optional arguments the first is the diagnostics, the second names the parameter for location and
+// expression.
 func say(code string, more ...string) issue {
 	c, ok := epic.LookupCode(code)
 	if !ok {

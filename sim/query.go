@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -117,7 +118,7 @@ func (s *Server) searchQuery(w *recorder, r *http.Request, c call) (query, bool)
 		return parseQuery(c.typ, r.URL.RawQuery), true
 	}
 	body := http.MaxBytesReader(w, r.Body, 1<<20)
-	text, err := readAll(body)
+	text, err := io.ReadAll(body)
 	if err != nil {
 		w.x.Reason = "the body of the search is larger than 1 MB or breaks off"
 		w.WriteHeader(http.StatusRequestEntityTooLarge)

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -320,5 +319,3 @@ func (s *Server) provenanceOf(at int32) []int32 {
 	})
 	return s.provenance[s.store.typeOf(at)+"/"+s.store.entries[at].id]
 }
-
-func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(r) }
