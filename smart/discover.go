@@ -273,8 +273,9 @@ func (d discovery) get(ctx context.Context, base *url.URL, path, accept string, 
 	for range 5 {
 		a, err := d.do(ctx, "discover", at, limit, func(r *http.Request) {
 			for k, v := range d.header {
-				r.Header[k] = v
+				r.Header[http.CanonicalHeaderKey(k)] = v
 			}
+			r.Header.Del("Authorization") // discovery is public: no credential belongs there
 			r.Header.Set("Accept", accept)
 		})
 		if err != nil {

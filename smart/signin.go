@@ -249,7 +249,7 @@ func post(r *http.Request, form url.Values, header http.Header) {
 	r.Body = io.NopCloser(strings.NewReader(body))
 	// No GetBody: net/http must not send the same assertion twice on its own.
 	for k, v := range header {
-		r.Header[k] = v
+		r.Header[http.CanonicalHeaderKey(k)] = v
 	}
 	r.Header.Del("Authorization")
 	r.Header.Set("Accept", "application/json")
