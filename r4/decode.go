@@ -85,6 +85,10 @@ type decoder struct {
 	extra   *Extra
 	members []string
 	member  int // the one that is being read
+
+	// ends are where objects and arrays end that a look ahead has passed. Without them resources that
+	// contain resources and name their types last would be read once for each level.
+	ends map[int]int
 }
 
 // name is the JSON name of the member that is being read.
@@ -497,6 +501,12 @@ func (d *decoder) typeOf() string {
 				return c.str()
 			}
 			return ""
+		}
+		if c.i < len(c.s) && (c.s[c.i] == '{' || c.s[c.i] == '[') {
+			if d.ends == nil {
+				d.ends = make(map[int]int)
+			}
+			c.ends = d.ends
 		}
 		c.skip()
 		if c.space() != ',' {

@@ -56,6 +56,10 @@ type scanner struct {
 	depth int
 	err   error
 	names []string // member names of the objects that skip has open
+
+	// ends, when not nil, is where objects and arrays end that skip has passed without a fault; it
+	// jumps over those that it knows.
+	ends map[int]int
 }
 
 func (c *scanner) fail(at int, reason string) {
@@ -402,10 +406,20 @@ func (c *scanner) skip() {
 	switch b := c.s[c.i]; b {
 	case '"':
 		c.str()
-	case '{':
-		c.skipObject()
-	case '[':
-		c.skipArray()
+	case '{', '[':
+		if end, ok := c.ends[c.i]; ok {
+			c.i = end
+			return
+		}
+		start := c.i
+		if b == '{' {
+			c.skipObject()
+		} else {
+			c.skipArray()
+		}
+		if c.ends != nil && c.err == nil {
+			c.ends[start] = c.i
+		}
 	case 't':
 		c.literal("true")
 	case 'f':
