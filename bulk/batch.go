@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,6 +20,7 @@ type batch struct {
 	rows     []*row
 	reading  sync.Mutex // one rereading of the manifest at a time
 	readings atomic.Int32
+	ended    error // ErrLost or ErrFailed, found out by a rereading; reading guards it
 }
 
 // bring fetches what is not verified yet, then closes the run.
@@ -61,13 +63,22 @@ func (r *runner) bring(ctx context.Context) (*Result, error) {
 			g.Go(func() error { return b.fetch(gctx, f) })
 		}
 		if err := g.Wait(); err != nil {
-			if r.rec.state.over() {
-				return nil, errors.Join(wrap("status", err), r.unfinished(ctx, b.rows))
-			}
 			return nil, wrap("download", err)
 		}
 	}
+	if b.hopeless() {
+		if err := r.end(ctx, b.ended); err != nil {
+			return nil, wrap("ledger", err)
+		}
+		return nil, errors.Join(wrap("status", b.ended), r.unfinished(ctx, b.rows))
+	}
 	return r.finish(ctx, b.rows)
+}
+
+// hopeless reports that another Run would bring nothing more: the export is over at the
+// server, and no missing file is one whose URL may answer better the next time.
+func (b *batch) hopeless() bool {
+	return b.ended != nil && !slices.ContainsFunc(b.rows, func(f *row) bool { return f.mayCome })
 }
 
 func (b *batch) list(name string) []*row {

@@ -66,7 +66,7 @@ func (b *batch) fetch(ctx context.Context, f *row) error {
 			a.discard()
 			reread = true
 			if err := b.reread(ctx, src.reading); err != nil {
-				if errors.Is(err, ErrLost) || errors.Is(err, ErrFailed) || b.weigh(ctx, err) == fatal {
+				if !over(err) && b.weigh(ctx, err) == fatal {
 					return err
 				}
 				return b.giveUp(ctx, f, a)
@@ -75,6 +75,7 @@ func (b *batch) fetch(ctx context.Context, f *row) error {
 			continue
 		}
 		if v != again || try >= b.tries() {
+			f.mayCome = v == again
 			err := b.giveUp(ctx, f, a)
 			a.discard()
 			return err

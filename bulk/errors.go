@@ -21,8 +21,9 @@ var (
 	// ErrUnknownKickoff: a kick-off was sent and its answer is not known. Another one is sent
 	// only by a Job with New.
 	ErrUnknownKickoff = errors.New("a kick-off was sent and its answer is not known")
-	// ErrLost: the server no longer knows the export: it expired or was deleted there. What
-	// was verified stays; a Job with New starts the next one.
+	// ErrLost: the server no longer knows the export: it expired or was deleted there, and
+	// files are missing. Those whose URLs still worked were brought all the same. What was
+	// verified stays; a Job with New starts the next one.
 	ErrLost = errors.New("the server no longer knows this export")
 	// ErrFailed: the server said that the export failed, and said so again.
 	ErrFailed = errors.New("the server reports that the export failed")

@@ -154,6 +154,7 @@ type row struct {
 	checked string
 
 	dropped bool // a later reading of the manifest replaced it
+	mayCome bool // given up in this Run for something that may pass
 }
 
 func openLedger(ctx context.Context, f folder, create bool) (*ledger, error) {

@@ -52,8 +52,10 @@ func (r *runner) poll(ctx context.Context) error {
 		case gone, refused, useless:
 			var err error
 			if next, err = r.disappointed(&c, verdict, a); err != nil {
-				if e := r.over(ctx, err); e != nil {
-					return wrap("ledger", e)
+				if over(err) {
+					if e := r.end(ctx, err); e != nil {
+						return wrap("ledger", e)
+					}
 				}
 				return err
 			}
@@ -68,15 +70,14 @@ func (r *runner) poll(ctx context.Context) error {
 	}
 }
 
-// over records that the server's part has ended badly.
-func (r *runner) over(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(err, ErrLost):
+// over reports an error that says that the export has ended badly at the server.
+func over(err error) bool { return errors.Is(err, ErrLost) || errors.Is(err, ErrFailed) }
+
+// end records that it has.
+func (r *runner) end(ctx context.Context, err error) error {
+	r.rec.state = StateFailed
+	if errors.Is(err, ErrLost) {
 		r.rec.state = StateLost
-	case errors.Is(err, ErrFailed):
-		r.rec.state = StateFailed
-	default:
-		return nil
 	}
 	r.rec.finished = r.now()
 	return r.ledger.save(ctx, r.rec)

@@ -9,12 +9,16 @@ import (
 
 // reread asks for the manifest again, because the URLs of the one at hand no longer work
 // (Bulk Data Access 3.0.0 permits it, "Bulk Data Status Request"), and carries over what is
-// already verified. seen is the reading that the caller's URL came from.
+// already verified. seen is the reading that the caller's URL came from. That the export is
+// over at the server is remembered, and not asked again: other files' URLs may still work.
 func (b *batch) reread(ctx context.Context, seen int32) error {
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	if b.readings.Load() > seen {
 		return nil // somebody was faster
+	}
+	if b.ended != nil {
+		return b.ended
 	}
 	r := b.runner
 	if b.readings.Load() >= maxReadings {
@@ -38,8 +42,8 @@ func (b *batch) reread(ctx context.Context, seen int32) error {
 		}
 		d, err := r.disappointed(&c, v, a)
 		if err != nil {
-			if e := r.over(ctx, err); e != nil {
-				return e
+			if over(err) {
+				b.ended = err
 			}
 			return err
 		}
