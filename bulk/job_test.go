@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -353,6 +354,46 @@ func TestManifestPages(t *testing.T) {
 		}
 		res, err := b.Run(t.Context())
 		b.complete(t, res, err)
+	})
+	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		t.Run(fmt.Sprintf("a further page that is refused with %d is reported at once", code), func(t *testing.T) {
+			b := newBench(t)
+			var open atomic.Bool
+			b.status = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+				switch {
+				case open.Load():
+					return false
+				case r.URL.Path == "/jobs/J1":
+					w.Write([]byte(page(b, "/jobs/J1/2", "p1", "Patient")))
+				default:
+					w.WriteHeader(code)
+				}
+				return true
+			}
+			_, err := b.Run(t.Context())
+			if fe, ok := errors.AsType[*fhir.Error](err); !ok || fe.Status != code || errors.Is(err, ErrUnavailable) {
+				t.Errorf("got %v, want the %d", err, code)
+			}
+			if n := b.asked("GET", "/jobs/J1"); n > 3 { // the client renews a refused token once
+				t.Errorf("%d requests, want each page asked for once", n)
+			}
+			open.Store(true)
+			res, err := b.again().Run(t.Context())
+			b.complete(t, res, err)
+		})
+	}
+	t.Run("a next link that is not secure is reported at once", func(t *testing.T) {
+		b := newBench(t)
+		b.status = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+			w.Write([]byte(page(b, "http://bulk.example/2", "p1", "Patient")))
+			return true
+		}
+		if _, err := b.Run(t.Context()); !errors.Is(err, fhir.ErrInsecure) || errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %v, want ErrInsecure", err)
+		}
+		if n := b.asked("GET", "/jobs/J1"); n != 1 {
+			t.Errorf("the status URL was asked %d times, want once", n)
+		}
 	})
 	t.Run("next links that run in a circle end", func(t *testing.T) {
 		b := newBench(t)

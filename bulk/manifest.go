@@ -144,17 +144,19 @@ func number(raw json.RawMessage) int64 {
 	return n
 }
 
-// manifest reads the manifest that begins with the answer a, with all its further pages.
-func (r *runner) manifest(ctx context.Context, a reply) (*manifest, [][]byte, error) {
+// manifest reads the manifest that begins with the answer a, with all its further pages. The
+// verdict is ready with a nil error, stop when reading it again would change nothing, else
+// useless: what a page says of itself alone does not speak of the export.
+func (r *runner) manifest(ctx context.Context, a reply) (*manifest, [][]byte, verdict, error) {
 	whole, err := parseManifest(a.body, a.base.URL)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, useless, err
 	}
 	pages := [][]byte{a.body}
 	seen := map[string]bool{}
 	for next := whole.next; next != ""; {
 		if seen[next] || len(pages) >= maxPages {
-			return nil, nil, fmt.Errorf("%w: its next links do not end", ErrManifest)
+			return nil, nil, useless, fmt.Errorf("%w: its next links do not end", ErrManifest)
 		}
 		seen[next] = true
 		var page *manifest
@@ -169,11 +171,14 @@ func (r *runner) manifest(ctx context.Context, a reply) (*manifest, [][]byte, er
 			} else if err = p.err; err == nil {
 				err = ErrManifest
 			}
-			if v == stop || v == gone || try >= r.tries() {
-				return nil, nil, err
+			switch {
+			case v == stop:
+				return nil, nil, stop, err
+			case v == gone || try >= r.tries():
+				return nil, nil, useless, err
 			}
 			if err := r.pause(ctx, max(r.bounded(p.wait), backoff(try))); err != nil {
-				return nil, nil, err
+				return nil, nil, stop, err
 			}
 		}
 		for _, list := range lists {
@@ -185,7 +190,7 @@ func (r *runner) manifest(ctx context.Context, a reply) (*manifest, [][]byte, er
 		whole.notes = append(whole.notes, page.notes...)
 		next = page.next
 	}
-	return whole, pages, nil
+	return whole, pages, ready, nil
 }
 
 // listed stores the manifest and the files it lists.

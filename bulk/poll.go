@@ -32,15 +32,15 @@ func (r *runner) poll(ctx context.Context) error {
 		case stop:
 			return wrap("status", a.err)
 		case ready:
-			m, pages, err := r.manifest(ctx, a)
-			if err == nil {
+			m, pages, v, err := r.manifest(ctx, a)
+			switch {
+			case v == ready:
 				return r.listed(ctx, m, pages)
-			}
-			if ctx.Err() != nil {
+			case v == stop || ctx.Err() != nil:
 				return wrap("manifest", err)
 			}
 			a.err = err
-			if next, err = r.disappointed(&c, verdict, a); err != nil {
+			if next, err = r.disappointed(&c, v, a); err != nil {
 				return err
 			}
 		case working:

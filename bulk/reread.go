@@ -32,11 +32,14 @@ func (b *batch) reread(ctx context.Context, seen int32) error {
 		case stop:
 			return a.err
 		case ready:
-			m, pages, err := r.manifest(ctx, a)
-			if err == nil {
+			m, pages, of, err := r.manifest(ctx, a)
+			switch of {
+			case ready:
 				return b.adopt(ctx, m, pages)
+			case stop:
+				return err
 			}
-			a.err = err
+			v, a.err = of, err
 		case working:
 			return errors.New("the server is at work again")
 		}
