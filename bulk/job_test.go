@@ -287,6 +287,18 @@ func TestManifestsOfEveryVersion(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	for name, tamper := range map[string]func(map[string]any){
+		"manifestType": func(m map[string]any) { m["manifestType"] = "bulk-export" },
+		"outcome":      func(m map[string]any) { delete(m, "error"); m["outcome"] = []any{} },
+	} {
+		t.Run("no output beside "+name+" (4.0.0) is success", func(t *testing.T) {
+			b := newBench(t)
+			b.tamper = func(m map[string]any) { delete(m, "output"); tamper(m) }
+			if res, err := b.Run(t.Context()); err != nil || !res.Complete || len(res.Output) != 0 {
+				t.Errorf("got %v, want a complete run without files", err)
+			}
+		})
+	}
 	t.Run("an entry without a URL makes the run incomplete", func(t *testing.T) {
 		b := newBench(t)
 		b.tamper = func(m map[string]any) { m["output"] = append(m["output"].([]any), map[string]any{"type": "Goal"}) }
@@ -298,6 +310,7 @@ func TestManifestsOfEveryVersion(t *testing.T) {
 		"an output that is no list":                func(m map[string]any) { m["output"] = "none" },
 		"an error list that is none":               func(m map[string]any) { m["error"] = 1 },
 		"links that are none":                      func(m map[string]any) { m["link"] = []any{"next"} },
+		"a first page without output":              func(m map[string]any) { delete(m, "output") },
 	} {
 		t.Run(name+" is no manifest, and not an empty one", func(t *testing.T) {
 			b := newBench(t)
@@ -393,6 +406,20 @@ func TestManifestPages(t *testing.T) {
 		}
 		if n := b.asked("GET", "/jobs/J1"); n != 1 {
 			t.Errorf("the status URL was asked %d times, want once", n)
+		}
+	})
+	t.Run("a further page without output is an empty one", func(t *testing.T) {
+		b := newBench(t)
+		b.status = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			if r.URL.Path != "/jobs/J1" {
+				w.Write([]byte(`{"transactionTime":"2026-05-01T08:00:00Z","requiresAccessToken":true}`))
+				return true
+			}
+			w.Write([]byte(page(b, "/jobs/J1/2", "p1", "Patient")))
+			return true
+		}
+		if res, err := b.Run(t.Context()); err != nil || len(res.Output) != 1 {
+			t.Errorf("got %v, want the first page's file", err)
 		}
 	})
 	t.Run("next links that run in a circle end", func(t *testing.T) {

@@ -20,6 +20,7 @@ type manifest struct {
 	needsToken      *bool // nil: it does not say
 	lists           map[string][]entry
 	next            string
+	begins          bool // has what the first page of a manifest must have
 	notes           []string
 }
 
@@ -50,6 +51,9 @@ func parseManifest(body []byte, base *url.URL) (*manifest, error) {
 		request:         text(members["request"]),
 		lists:           map[string][]entry{},
 	}
+	// Up to 3.0.0 output is required, also when it is empty. The ballot of 4.0.0 lets it be
+	// absent, and has members of its own.
+	m.begins = members["output"] != nil || members["manifestType"] != nil || members["outcome"] != nil
 	if b, ok := boolean(members["requiresAccessToken"]); ok {
 		m.needsToken = &b
 	}
@@ -151,6 +155,9 @@ func (r *runner) manifest(ctx context.Context, a reply) (*manifest, [][]byte, ve
 	whole, err := parseManifest(a.body, a.base.URL)
 	if err != nil {
 		return nil, nil, useless, err
+	}
+	if !whole.begins { // taken for an empty export it would lose all of it
+		return nil, nil, useless, fmt.Errorf("%w: no output", ErrManifest)
 	}
 	pages := [][]byte{a.body}
 	seen := map[string]bool{}
