@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/andironhq/andiron/epic"
 )
 
 // plan is a search that passed the rules: what to fetch, what to filter afterwards.
@@ -154,7 +156,11 @@ func (s *Server) planRequired(p *plan) *refusal {
 		}
 		return nil
 	case "PractitionerRole":
-		if !q.hasAny("practitioner", "organization", "location", "specialty", "identifier") {
+		// specialty wants its system, identifier a URN (Epic's API specifications, high).
+		specialty, identifier := q.values("specialty"), q.values("identifier")
+		if !q.hasAny("practitioner", "organization", "location") &&
+			(len(specialty) == 0 || !strings.Contains(specialty[0], "|")) &&
+			(len(identifier) == 0 || !strings.HasPrefix(strings.ToLower(identifier[0]), "urn:oid:")) {
 			return business("This resource requires practitioner, organization, location, specialty, identifier or _id parameter for searching.", "practitioner/organization/location/specialty/identifier/_id")
 		}
 		return nil
@@ -181,7 +187,7 @@ func (s *Server) planRequired(p *plan) *refusal {
 		}
 	case "EpisodeOfCare":
 		if v := q.values("type"); len(v) == 0 || !strings.Contains(v[0], "|") {
-			return required("Must have type as system and code.", "type")
+			return business("This resource requires type as system and code for searching.", "type")
 		}
 	}
 	return nil
@@ -234,12 +240,8 @@ func (s *Server) planDemographics(p *plan) *refusal {
 	if !q.hasAny(demographics...) {
 		return business("This resource requires demographics or _id parameter for searching.", "demographics/_id")
 	}
-	name := q.hasAny("family", "name")
-	first := q.hasAny("given", "name")
-	born := q.has("birthdate")
-	reach := q.hasAny("telecom", "address", "address-postalcode")
-	strong := name && first && born || reach && name && (first || born) || reach && born && first
-	p.nothing = !strong
+	rule, _ := epic.LookupRule("Patient")
+	p.nothing = !rule.Identifies(q.has)
 	return nil
 }
 

@@ -91,11 +91,13 @@ func TestRefusals(t *testing.T) {
 		{"Condition?patient=eAlex3&patient=eKim3", 400, "4112"},
 		{"Condition?patient=eAlex3&subject=eKim3", 400, "4112"},
 		{"Condition?patient=eAlex3,eKim3", 400, "4112"},
-		{"EpisodeOfCare?patient=eAlex3&type=x", 400, "59108"},
+		{"EpisodeOfCare?patient=eAlex3&type=x", 400, "59159"},
 		{"Organization", 400, "4110"},
 		{"Organization?name=Example", 400, "59100 59102"},
 		{"Practitioner?given=Fay", 400, "59159"},
 		{"PractitionerRole?active=true", 400, "59159"},
+		{"PractitionerRole?specialty=abc", 400, "59159"},   // its system is required
+		{"PractitionerRole?identifier=1234", 400, "59159"}, // a URN is required
 		{"QuestionnaireResponse?status=completed", 400, "59159"},
 		{"Patient", 400, "59159"},
 		{"Patient?active=true", 400, "59159"},
