@@ -24,9 +24,14 @@
 //
 // Run the same Job again after any end: a kill, a full disk, an expired token, Ctrl-C. It
 // goes on at the file, and no checked file is fetched twice. One case it leaves to people:
-// when a kick-off was sent and its answer never came, the server may be working for nobody,
-// and asking again may use up the day's one export. Then Run ends with [ErrUnknownKickoff],
-// also the next time, until [Job.New] says to ask again.
+// when a kick-off was sent and its answer never came, or was a failure that does not say
+// whether the export was started (a bare 408, 500, 502 or 504), the server may be working for
+// nobody, and asking again may use up the day's one export. Then Run ends with
+// [ErrUnknownKickoff], also the next time, until [Job.New] says to ask again. A refusal, also
+// a 429 or 503, has started nothing, and the next Run asks again by itself.
+//
+// When the server no longer knows an export whose files are not all here, the files whose
+// URLs still work are brought before Run ends with [ErrLost].
 //
 // A run whose files are all checked is done. Run does nothing more in its folder until
 // [Job.New] starts the next one, and the old files stay in place until the server has

@@ -18,9 +18,10 @@ var (
 	ErrCoolDown = errors.New("cooling down")
 	// ErrBusy: another process works in the folder. It comes as a [*BusyError].
 	ErrBusy = errors.New("folder is in use")
-	// ErrUnknownKickoff: a kick-off was sent and its answer is not known. Another one is sent
-	// only by a Job with New.
-	ErrUnknownKickoff = errors.New("a kick-off was sent and its answer is not known")
+	// ErrUnknownKickoff: a kick-off was sent and nobody knows whether it started an export:
+	// its answer never came, or was a 408 or a 5xx without an OperationOutcome (not 501, 503
+	// and 505, which say that nothing was done). Another one is sent only by a Job with New.
+	ErrUnknownKickoff = errors.New("a kick-off was sent and it is not known whether it started an export")
 	// ErrLost: the server no longer knows the export: it expired or was deleted there, and
 	// files are missing. Those whose URLs still worked were brought all the same. What was
 	// verified stays; a Job with New starts the next one.

@@ -959,6 +959,69 @@ func (b *bench) rename() {
 	}
 }
 
+// TestWhatARefusedKickoffMeans: a second kick-off is sent unasked only where the first one
+// surely started nothing.
+func TestWhatARefusedKickoffMeans(t *testing.T) {
+	refusal := fmt.Sprintf(outcome, "fatal", "processing")
+	tests := []struct {
+		name   string
+		answer http.HandlerFunc
+		state  State
+	}{
+		{"a bare 408 may have been carried out", status(408, ""), StateUnknown},
+		{"a bare 500 may have been carried out", status(500, "<html>"), StateUnknown},
+		{"a bare 502 may have been carried out", status(502, ""), StateUnknown},
+		{"a bare 504 may have been carried out", status(504, ""), StateUnknown},
+		{"a 524 of a proxy may have been carried out", status(524, ""), StateUnknown},
+		{"Retry-After does not make a 500 a refusal", status(500, "", "Retry-After", "5"), StateUnknown},
+		{"a 500 with the server's own words was not carried out", status(500, refusal, "Content-Type", "application/fhir+json"), StatePlanned},
+		{"a 501 was not carried out", status(501, ""), StatePlanned},
+		{"a bare 503 was not carried out", status(503, "<html>"), StatePlanned},
+		{"a bare 400 was not carried out", status(400, ""), StatePlanned},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			b.kickoff = times(1, tt.answer)
+			_, err := b.Run(t.Context())
+			unknown := tt.state == StateUnknown
+			if err == nil || errors.Is(err, ErrUnknownKickoff) != unknown || !unknown && errors.Is(err, fhir.ErrOutcomeUnknown) {
+				t.Errorf("got %v; that nobody knows should be said: %v", err, unknown)
+			}
+			if fe, ok := errors.AsType[*fhir.Error](err); !ok || fe.Status == 0 {
+				t.Errorf("got %v, want the status in it", err)
+			}
+			if run, err := Status(t.Context(), b.Dir); err != nil || run.State != tt.state {
+				t.Errorf("the run is %+v, want the state %s: %v", run, tt.state, err)
+			}
+			res, err := b.again().Run(t.Context())
+			if !unknown {
+				b.complete(t, res, err)
+				return
+			}
+			if !errors.Is(err, ErrUnknownKickoff) || b.kickoffs() != 1 {
+				t.Errorf("rerun: got %v after %d kick-offs, want ErrUnknownKickoff after one", err, b.kickoffs())
+			}
+		})
+	}
+	t.Run("a 503 with Retry-After is asked again after it", func(t *testing.T) {
+		b := newBench(t)
+		b.kickoff = times(1, status(503, "", "Retry-After", "3"))
+		res, err := b.Run(t.Context())
+		b.complete(t, res, err)
+		if got := b.clock.took(); b.kickoffs() != 2 || !slices.Equal(got, []time.Duration{3 * time.Second}) {
+			t.Errorf("%d kick-offs after waiting %v, want 2 and 3s", b.kickoffs(), got)
+		}
+	})
+	t.Run("a long Retry-After of a 503 does not say that nobody knows", func(t *testing.T) {
+		b := newBench(t)
+		b.kickoff = times(1, status(503, "", "Retry-After", "1800"))
+		if _, err := b.Run(t.Context()); !errors.Is(err, ErrCoolDown) || errors.Is(err, fhir.ErrOutcomeUnknown) {
+			t.Errorf("got %v, want a cool-down alone", err)
+		}
+	})
+}
+
 func TestInterruptionsKeepTheJob(t *testing.T) {
 	t.Run("41: while waiting for the server", func(t *testing.T) {
 		b := newBench(t)

@@ -59,7 +59,7 @@ type Job struct {
 	ClientID string
 
 	// New starts the next run where the last one is over: done, cancelled, expired, failed,
-	// or unknown. An unfinished one goes on all the same. A new run can use up the window in
+	// or unknown (it is not known whether its kick-off started an export). An unfinished one goes on all the same. A new run can use up the window in
 	// which the server permits one export (at Epic a day for each Group).
 	New bool
 

@@ -115,13 +115,11 @@ func (r *runner) startOnce(ctx context.Context) (refusal, err error) {
 // notStarted records what a failed kick-off means.
 func (r *runner) notStarted(ctx context.Context, err error) (refusal, fatal error) {
 	fe, ok := errors.AsType[*fhir.Error](err)
-	gateway := ok && fe.Outcome() == nil && (fe.Status == http.StatusBadGateway || fe.Status == http.StatusGatewayTimeout)
 	r.rec.state = StatePlanned
 	switch {
 	case ok && fe.Status == 0 && !fe.Sent:
 		// It never left.
-	case !ok || fe.Status == 0 || gateway:
-		// It may have arrived; a gateway's complaint is not the server's answer.
+	case !ok || fe.Status == 0 || unclear(fe):
 		r.rec.state = StateUnknown
 		err = fmt.Errorf("%w: %w", ErrUnknownKickoff, err)
 	case tooRecent(fe), fe.Status == http.StatusTooManyRequests, fe.Status == http.StatusServiceUnavailable && fe.RetryAfter > 0:
@@ -136,12 +134,40 @@ func (r *runner) notStarted(ctx context.Context, err error) (refusal, fatal erro
 		if serr := r.ledger.refused(ctx, r.rec, now, until); serr != nil {
 			return nil, wrap("ledger", serr)
 		}
-		return err, nil
+		return certain(fe), nil
+	default:
+		err = certain(fe)
 	}
 	if serr := r.ledger.save(ctx, r.rec); serr != nil {
 		return nil, wrap("ledger", serr)
 	}
 	return nil, wrap("kick-off", err)
+}
+
+// unclear reports an answer behind which the export may be at work all the same: the server
+// gave up halfway or a gateway did not wait for it, and neither said in an OperationOutcome
+// that nothing was started. What was turned away (429, 503) or is not there (501, 505) was not
+// carried out (RFC 9110, section 15.6).
+func unclear(e *fhir.Error) bool {
+	if e.Outcome() != nil {
+		return false
+	}
+	switch e.Status {
+	case http.StatusNotImplemented, http.StatusServiceUnavailable, http.StatusHTTPVersionNotSupported:
+		return false
+	}
+	return e.Status == http.StatusRequestTimeout || e.Status >= 500
+}
+
+// certain is a refusal that started nothing. Package fhir, which knows nothing of exports,
+// may call the outcome of its status unknown.
+func certain(e *fhir.Error) error {
+	if e.Err == fhir.ErrOutcomeUnknown { //nolint:errorlint // nothing but that is to be dropped
+		known := *e
+		known.Err = nil
+		return &known
+	}
+	return e
 }
 
 // margin is added to a window that we reckon ourselves: the server's began a moment after our

@@ -33,7 +33,7 @@ const (
 	StatePlanned State = "planned"
 	// StateSent: the kick-off is about to be sent. Found later, it means StateUnknown.
 	StateSent State = "sent"
-	// StateUnknown: a kick-off was sent and its answer is not known.
+	// StateUnknown: a kick-off was sent and it is not known whether it started an export.
 	StateUnknown State = "unknown"
 	// StateRunning: the server works on it; the status URL is stored.
 	StateRunning State = "running"
