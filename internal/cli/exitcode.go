@@ -44,7 +44,7 @@ var exitCodes = []struct {
 	{exitNotFound, "not found", "the resource, the folder, the table or the address does not exist"},
 	{exitForbidden, "not permitted", "signed in, but this app or user may not do that"},
 	{exitUnavailable, "unavailable", "no useful answer, or throttled, after all retries; later may work"},
-	{exitRunning, "still running", "the server is still at work; the same command goes on later"},
+	{exitRunning, "still running", "the server is still at work, or wants no other export yet; the same command goes on later"},
 	{exitDoctor, "problem found", "doctor found a problem"},
 	{exitInterrupted, "interrupted", "stopped by Ctrl-C or a termination signal; nothing that was whole is lost"},
 }
@@ -83,9 +83,9 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case isUsage(err):
 		return exitUsage
-	case errors.Is(err, bulk.ErrStillRunning):
+	case errors.Is(err, bulk.ErrStillRunning), errors.Is(err, bulk.ErrCoolDown):
 		return exitRunning
-	case errors.Is(err, bulk.ErrCoolDown), errors.Is(err, bulk.ErrUnavailable):
+	case errors.Is(err, bulk.ErrUnavailable):
 		return exitUnavailable
 	case errors.Is(err, bulk.ErrIncomplete), errors.Is(err, lake.ErrIncomplete), errors.Is(err, lake.ErrUnfinished):
 		return exitIncomplete
@@ -105,7 +105,8 @@ func exitCode(err error) int {
 			return exitForbidden
 		case http.StatusNotFound, http.StatusGone:
 			return exitNotFound
-		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return exitUnavailable
 		}
 	}

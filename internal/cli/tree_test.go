@@ -122,7 +122,7 @@ func TestExitCodeFollowsFromTheErrorsType(t *testing.T) {
 		{"throttled", wrap(status(429)), 7},
 		{"down for maintenance", wrap(status(503)), 7},
 		{"nobody listens", wrap(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), 7},
-		{"exported too recently", wrap(&bulk.CoolDownError{}), 7},
+		{"exported too recently", wrap(&bulk.CoolDownError{}), 8},
 		{"the server is at work", wrap(&bulk.StillRunningError{}), 8},
 		{"stopped", wrap(context.Canceled), 130},
 		{"a file that exists is no network failure", &fs.PathError{Op: "open", Err: syscall.EEXIST}, 1},
