@@ -405,7 +405,7 @@ func (a *app) exportProblem(ctx context.Context, dir string, err error) error {
 		}
 		p.Fix = []string{"andiron export status " + shellQuote(dir)}
 	case errors.Is(err, bulk.ErrUnknownKickoff):
-		p.Title = "an export was asked for and the answer never came: nobody here knows whether the server is at work (unknown)"
+		p.Title = "an export was asked for, and no answer says whether the server began it (unknown)"
 		p.Why = "It is not asked for again by itself, since that could start a second export, or use up the only one\nof the day. Ask the site whether an export runs for your client, or let its window pass (24 hours at\nEpic). Then start the next one:"
 		p.Fix = []string{a.exportAgain(dir, " --new")}
 		p.Exit = exitFailed // not the cause's, such as "unavailable": later does not work by itself
