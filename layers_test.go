@@ -31,7 +31,7 @@ var layers = map[string]layer{
 		why: "facts about Epic are data; a client inside would tie portable code to them",
 	},
 	"smart": {
-		others: []string{"github.com/go-jose/go-jose/v4"},
+		others: []string{"github.com/go-jose/go-jose/v4", "github.com/coreos/go-oidc/v3"},
 		why:    "any Go web application may sign people in with it, whether it uses our FHIR client or not",
 	},
 	"fhir": {
@@ -66,9 +66,25 @@ var layers = map[string]layer{
 		own: []string{"r4", "epic", "sim", "sim/population", "smart", "fhir"},
 		why: "the simulator in one line of a test, with a client that is signed in",
 	},
+	"store": {
+		own:    []string{"smart"},
+		others: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
+		why:    "state behind the small interfaces that others declare; each of them works without it",
+	},
+	"store/storetest": {
+		own: []string{"smart"},
+		why: "the suite that every implementation of those interfaces passes, one of a user's own too",
+	},
+	"internal/pgtest": {
+		why: "a real PostgreSQL for a test; any package's tests may ask for one",
+	},
+	"internal/chromium": {
+		others: []string{"github.com/chromedp/chromedp", "github.com/chromedp/cdproto"},
+		why:    "a real browser for a test; any package's tests may ask for one",
+	},
 	"internal/cli": {
 		own: []string{
-			"r4", "epic", "smart", "fhir", "bulk", "lake", "sim", "sim/population", "internal/serve",
+			"r4", "epic", "smart", "fhir", "bulk", "lake", "sim", "sim/population", "store", "internal/serve",
 		},
 		others: []string{
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/knadh/koanf",
