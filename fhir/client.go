@@ -42,6 +42,11 @@ type Client struct {
 	// Limits is the request budget, retries, timeouts and sizes. Zero is cautious.
 	Limits Limits
 
+	// PostSearch sends each search as POST {type}/_search with its parameters in the body, so
+	// that neither URLs nor the logs between here and the server hold what was searched for.
+	// Next links are followed as the server writes them.
+	PostSearch bool
+
 	// InsecureHTTP permits plain http to hosts other than loopback. Tokens and patient data
 	// then cross the network for all to read.
 	InsecureHTTP bool

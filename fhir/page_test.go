@@ -339,8 +339,8 @@ func TestDialect(t *testing.T) {
 	if e := asError(t, err); !errors.Is(err, ErrPagingExpired) || e.Page != 2 {
 		t.Errorf("got %v, want ErrPagingExpired on page 2", err)
 	}
-	if len(w.noticed()) != 1 {
-		t.Errorf("got %d notices, want the warning about the search", len(w.noticed()))
+	if len(w.noticed()) != 2 {
+		t.Errorf("got %d notices, want the warning about the search, and that it was begun again", len(w.noticed()))
 	}
 }
 

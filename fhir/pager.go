@@ -18,6 +18,8 @@ type pager struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	typ    string
+	first  Request // the search itself
+	method string
 
 	url     string // of the next page to fetch; "" = no more
 	at      *url.URL
@@ -34,6 +36,8 @@ type pager struct {
 	repeated bool            // a repeated resource was mentioned
 	stale    int             // pages in a row with nothing but known resources
 	empty    int             // pages in a row without any match
+	pages    int             // fetched in all, repeated ones too
+	restart  restart
 }
 
 type fetched struct {
@@ -50,10 +54,9 @@ const (
 )
 
 func (s *state) pager(ctx context.Context, resourceType string, q Query) *pager {
-	p := &pager{state: s, typ: resourceType, url: resourceType, total: -1, seed: maphash.MakeSeed(), visited: map[uint64]bool{}}
-	if e := q.Encode(); e != "" {
-		p.url += "?" + e
-	}
+	p := &pager{state: s, typ: resourceType, total: -1, seed: maphash.MakeSeed(), visited: map[uint64]bool{}}
+	p.first = s.searchRequest("search", resourceType, q)
+	p.url, p.method = p.first.URL, p.first.withDefaults().Method
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	return p
 }
@@ -84,13 +87,17 @@ func (p *pager) next() (*page, error) {
 	p.ahead()
 	f := <-p.pending
 	p.pending = nil
+	if errors.Is(f.err, ErrPagingExpired) && p.again() {
+		return p.next()
+	}
 	if f.err != nil {
 		return nil, f.err
 	}
 	p.number++
+	p.pages++
 	p.url, p.at, p.size = f.page.next, f.at, min(f.size, 1<<20)
 	p.sort(f.page)
-	if p.stale >= maxStale || p.empty >= maxEmpty || p.limits.MaxPages > 0 && p.number >= p.limits.MaxPages && p.url != "" {
+	if p.stale >= maxStale || p.empty >= maxEmpty || p.limits.MaxPages > 0 && p.pages >= p.limits.MaxPages && p.url != "" {
 		return nil, p.fail(p.number, fmt.Errorf("%w: the pages do not end", ErrLoop))
 	}
 	return f.page, nil
@@ -108,7 +115,12 @@ func (p *pager) fetch(link string, from *url.URL, number, expect int) fetched {
 		return fetched{err: p.fail(number, fmt.Errorf("%w: next leads back to a page already seen", ErrLoop))}
 	}
 	p.visited[key] = true
-	a, err := p.send(p.ctx, Request{Op: "search", URL: u.String(), expect: expect}, true)
+	req := Request{Op: "search", URL: u.String()}
+	if number == 1 {
+		req = p.first
+	}
+	req.expect = expect
+	a, err := p.send(p.ctx, req, true)
 	if err != nil {
 		return fetched{err: p.blame(number, err)}
 	}
@@ -155,8 +167,12 @@ func (p *pager) blame(number int, err error) error {
 }
 
 func (p *pager) fail(number int, err error) *Error {
+	method := http.MethodGet
+	if number <= 1 {
+		method = p.method
+	}
 	return &Error{
-		Op: "search", Method: http.MethodGet, URL: p.origin.String() + p.base.EscapedPath() + "/" + p.typ,
+		Op: "search", Method: method, URL: p.origin.String() + p.base.EscapedPath() + "/" + p.typ,
 		Page: number, Err: err, path: p.typ,
 	}
 }
@@ -165,7 +181,7 @@ func (p *pager) fail(number int, err error) *Error {
 // came before: a server that cuts pages from a changing list shows entries twice.
 func (p *pager) sort(pg *page) {
 	kept := pg.entries[:0]
-	matches, fresh := 0, 0
+	matches, fresh, replayed := 0, 0, false
 	for _, e := range pg.entries {
 		if e.Mode == "outcome" || e.Type == "OperationOutcome" && e.ID == "" {
 			p.outcome(e)
@@ -176,6 +192,13 @@ func (p *pager) sort(pg *page) {
 			if e.Type == p.typ || p.typ == "" {
 				e.Mode = "match"
 			}
+		}
+		if p.Dialect != nil && p.restart.given(p.key(e)) {
+			if e.Mode == "match" {
+				matches++
+			}
+			replayed = true
+			continue
 		}
 		if e.Mode == "match" {
 			matches++
@@ -197,7 +220,15 @@ func (p *pager) sort(pg *page) {
 		p.total = pg.total
 	}
 	p.counted += fresh
-	p.stale, p.empty = count(p.stale, matches > 0 && fresh == 0), count(p.empty, matches == 0)
+	p.stale, p.empty = count(p.stale, matches > 0 && fresh == 0 && !replayed), count(p.empty, matches == 0)
+}
+
+// key stands for an entry in the memory of what was given.
+func (p *pager) key(e Entry) uint64 {
+	if e.ID == "" {
+		return maphash.Bytes(p.seed, e.Raw)
+	}
+	return maphash.String(p.seed, e.Mode+" "+e.Type+"/"+e.ID)
 }
 
 func count(n int, more bool) int {

@@ -44,7 +44,8 @@ type Request struct {
 	// nothing and the caller merely repeats at a pace of its own.
 	NoRetry bool
 
-	expect int // bytes of answer to make room for; a guess
+	expect int  // bytes of answer to make room for; a guess
+	asks   bool // a POST that changes nothing
 }
 
 func (r Request) withDefaults() Request {
@@ -59,7 +60,7 @@ func (r Request) withDefaults() Request {
 }
 
 func (r Request) reads() bool {
-	return r.Method == http.MethodGet || r.Method == http.MethodHead
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.asks
 }
 
 // Do sends a request and returns the answer when its status is 2xx, or 304 to a conditional

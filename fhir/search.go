@@ -109,7 +109,7 @@ func (c *Client) Count(ctx context.Context, resourceType string, q Query) (int, 
 	if err != nil {
 		return 0, err
 	}
-	a, err := s.send(ctx, Request{Op: "count", URL: resourceType + "?" + q.And("_summary", "count").Encode()}, true)
+	a, err := s.send(ctx, s.searchRequest("count", resourceType, q.And("_summary", "count")), true)
 	if err != nil {
 		return 0, err
 	}
@@ -148,6 +148,24 @@ func First[R any](seq iter.Seq2[R, error]) (first R, found bool, err error) {
 		return r, true, nil
 	}
 	return first, false, nil
+}
+
+// searchRequest is a search as GET, or as POST with all parameters in the body and none in the URL:
+// servers that get both read the one or the other (FHIR R4, Search, "Using POST"; Epic changed its
+// mind in February 2026).
+func (s *state) searchRequest(op, resourceType string, q Query) Request {
+	form := q.Encode()
+	if s.PostSearch && resourceType != "" {
+		return Request{
+			Op: op, Method: http.MethodPost, URL: resourceType + "/_search", Body: []byte(form), asks: true,
+			Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		}
+	}
+	r := Request{Op: op, URL: resourceType}
+	if form != "" {
+		r.URL += "?" + form
+	}
+	return r
 }
 
 // checkSearch refuses a search that must not be sent.
