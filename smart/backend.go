@@ -250,6 +250,11 @@ func (b *Backend) wait(ctx context.Context, d time.Duration) error {
 	if b.Wait != nil {
 		return b.Wait(ctx, d)
 	}
+	return pause(ctx, d)
+}
+
+// pause waits with a timer.
+func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

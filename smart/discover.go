@@ -62,6 +62,9 @@ func Discover(ctx context.Context, hc *http.Client, base string) (*Configuration
 type discovery struct {
 	caller
 	header http.Header // added to both requests
+
+	// authorize says that an answer without authorization endpoint is not enough either.
+	authorize bool
 }
 
 const (
@@ -75,7 +78,7 @@ func (d discovery) run(ctx context.Context, base string) (*Configuration, error)
 		return nil, &Error{Op: "discover", Err: err}
 	}
 	c, first := d.wellKnown(ctx, u)
-	if first == nil && c.TokenEndpoint != "" {
+	if first == nil && c.TokenEndpoint != "" && (c.AuthorizationEndpoint != "" || !d.authorize) {
 		return c, nil
 	}
 	if first != nil && !d.noSuchDocument(first) {
@@ -83,7 +86,10 @@ func (d discovery) run(ctx context.Context, base string) (*Configuration, error)
 	}
 	if f, err := d.metadata(ctx, u); err == nil && f.TokenEndpoint != "" {
 		if c != nil { // keep what the first document did say
-			c.TokenEndpoint, c.Fallback = f.TokenEndpoint, true
+			c.Fallback = true
+			if c.TokenEndpoint == "" {
+				c.TokenEndpoint = f.TokenEndpoint
+			}
 			c.Problems = append(c.Problems, f.Problems...)
 			if c.AuthorizationEndpoint == "" {
 				c.AuthorizationEndpoint = f.AuthorizationEndpoint

@@ -122,16 +122,25 @@ func (b *Backend) backoff(n int) time.Duration {
 // correctClock looks at the server's clock after a refusal. If it differs so much that the assertion
 // was bound to be refused, the next one goes by it.
 func (b *Backend) correctClock(e *Error) bool {
+	skew, off := clockOff(e, b.now(), b.skew)
+	if off {
+		b.skew = skew
+	}
+	return off
+}
+
+// clockOff is how far the server's clock is ahead of ours, and whether that differs so much from what
+// was reckoned with that an assertion was bound to be refused.
+func clockOff(e *Error, now time.Time, reckoned time.Duration) (skew time.Duration, off bool) {
 	if e.Op != "token" || e.Date.IsZero() || e.Status != http.StatusBadRequest && e.Status != http.StatusUnauthorized {
-		return false
+		return 0, false
 	}
-	skew := e.Date.Sub(b.now())
-	off := skew - b.skew
-	if off > -assertionBack && off < assertionAhead-30*time.Second || skew.Abs() > maxSkew {
-		return false
+	skew = e.Date.Sub(now)
+	d := skew - reckoned
+	if d > -assertionBack && d < assertionAhead-30*time.Second || skew.Abs() > maxSkew {
+		return 0, false
 	}
-	b.skew = skew
-	return true
+	return skew, true
 }
 
 // try is one request for a token, with what must be known before it.
@@ -213,22 +222,7 @@ func (b *Backend) endpoint(ctx context.Context) (string, *Error) {
 
 // refusal is the error that a token endpoint's answer means.
 func (b *Backend) refusal(a *response, assertion Secret, audience string) *Error {
-	e := a.fail("token", nil)
-	switch {
-	case a.status < 400:
-		e.Err = ErrRedirect
-	case len(a.body) > 0:
-		var body struct {
-			Error       any `json:"error"`
-			Description any `json:"error_description"`
-		}
-		if json.Unmarshal(a.body, &body) != nil {
-			e.Err = notJSON(a.body)
-		}
-		code, _ := body.Error.(string)
-		description, _ := body.Description.(string)
-		e.Code, e.Description = cleanCode(code), cleanDescription(description)
-	}
+	e := refused(a)
 	if a.status < 400 || a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed || a.status == http.StatusGone {
 		b.config = nil // the endpoint may have moved: ask again
 	}
