@@ -23,6 +23,16 @@ const (
 	EHRLaunch Kind = "ehr-launch"
 )
 
+// How an app signs in at the token endpoint.
+const (
+	// AuthKey is private_key_jwt: an assertion signed with a key of the app's key set.
+	AuthKey = "private_key_jwt"
+	// AuthSecret is client_secret_basic or client_secret_post.
+	AuthSecret = "client_secret"
+	// AuthNone is a public app: it names its client id and proves nothing.
+	AuthNone = "none"
+)
+
 // App is the registration of a client application.
 type App struct {
 	// ClientID is the id that the app signs in with.
@@ -33,6 +43,32 @@ type App struct {
 
 	// Kind is the audience. Empty means Backend.
 	Kind Kind
+
+	// RedirectURIs are the addresses to which the authorization endpoint sends a browser back. They
+	// are compared as strings, to the letter. Apps that sign users in need at least one.
+	RedirectURIs []string
+
+	// LaunchURL is what the EHR opens. Server.Launch does not need it; POST /_sim/launch makes the
+	// address to open from it.
+	LaunchURL string
+
+	// Auth is how the app signs in at the token endpoint: AuthKey, AuthSecret or AuthNone. Empty
+	// means AuthKey with a key set (and for backend apps), AuthSecret with a Secret, else AuthNone.
+	Auth string
+
+	// Secret is the client secret of AuthSecret, sent by HTTP Basic or in the body.
+	Secret string
+
+	// Persistent is the setting "persistent access": with it a confidential app that asks for
+	// offline_access gets refresh tokens.
+	Persistent bool
+
+	// Dynamic lets a sign-in at the app register dynamic clients (RFC 7591).
+	Dynamic bool
+
+	// Origins are the web origins whose pages may read token and FHIR answers, such as
+	// "https://app.example". They count with the knob cors=registered.
+	Origins []string
 
 	// JWKSURL is the registered JWK Set URL: https, or http on loopback.
 	JWKSURL string
@@ -60,6 +96,19 @@ func (a *App) kind() Kind {
 		return Backend
 	}
 	return a.Kind
+}
+
+// auth is the registered way to sign in at the token endpoint.
+func (a *App) auth() string {
+	switch {
+	case a.Auth != "":
+		return a.Auth
+	case a.kind() == Backend || a.JWKSURL != "" || a.JWK != nil:
+		return AuthKey
+	case a.Secret != "":
+		return AuthSecret
+	}
+	return AuthNone
 }
 
 // check refuses a registration that Epic's form would refuse.

@@ -153,6 +153,8 @@ func (s *Server) writeKnobs(w http.ResponseWriter) {
 			value = *p
 		case *bool:
 			value = *p
+		case *negated:
+			value = !bool(*p)
 		case *time.Duration:
 			value = p.String()
 		}

@@ -223,6 +223,6 @@ func ExampleListKnobs() {
 	}
 	// Output:
 	// access_token = jwt (jwt, opaque): form of access tokens
-	// bulk_expired = 404 (404, 410): status of an expired or unknown export
-	// bulk_file_max = 3000 (number): resources in one file
+	// aud_required = true (true, false): authorization requests need aud
+	// banner = string (string, bool): form of need_patient_banner
 }

@@ -74,6 +74,79 @@ type Knobs struct {
 	// TokenLife is the lifetime of access tokens. Default 1h (every capture, high).
 	TokenLife time.Duration
 
+	// LaunchLife, CodeLife and IDTokenLife are how long launch tokens, authorization codes and
+	// id_tokens are good. Default 10m (invented), 60s (invented; SMART App Launch recommends one
+	// minute) and 5m (Epic's OAuth 2.0 specification, high).
+	LaunchLife, CodeLife, IDTokenLife time.Duration
+
+	// RefreshLife is the absolute end of a sign-in with refresh tokens, where its user chose none.
+	// Default 4320h, about six months (one capture, medium).
+	RefreshLife time.Duration
+
+	// Refresh says what a refresh gives: "rolling" (default: a new refresh token with the same
+	// absolute end, capture of December 2025, high), "same" (none: the old one stays good, as in
+	// documented examples) or "indefinite" (a new one whose end moves along, if the customer
+	// allows it, medium).
+	Refresh string
+
+	// NoAudRequired lets an authorization request do without aud. Default off: Epic requires it
+	// since May 2023 (OAuth 2.0 specification, high). One that is sent is always compared.
+	NoAudRequired bool
+
+	// PKCERequired refuses authorization requests without code_challenge. Default off: Epic calls
+	// it optional (OAuth 2.0 specification, high), one summary required (medium).
+	PKCERequired bool
+
+	// StateRequired refuses authorization requests without state. Default off: optional at Epic
+	// (OAuth 2.0 specification, high); SMART App Launch requires it.
+	StateRequired bool
+
+	// ScopeRequired refuses standalone authorization requests without scope. Default off: reports
+	// conflict (medium).
+	ScopeRequired bool
+
+	// UnknownScope is what becomes of a requested scope that the app's registration does not
+	// hold: "drop" (default) or "page", the error page. Reports conflict (low).
+	UnknownScope string
+
+	// ScopeGrant says which scopes a user's sign-in grants: "registered" (default: those of the
+	// registered APIs, asked for or not, Epic's OAuth 2.0 tutorial, high) or "asked" (those
+	// asked for, as far as they are registered).
+	ScopeGrant string
+
+	// BasicDecode says how HTTP Basic at the token endpoint is read: "both" (default), "encoded"
+	// (id and secret URL-encoded before base64, as RFC 6749 and Epic's text have it) or "raw" (as a
+	// practitioner found). Only a secret with reserved characters tells them apart (medium).
+	BasicDecode string
+
+	// TokenErrorStatus is the status of invalid_client at the token endpoint: 400 (default, Epic's
+	// OAuth 2.0 specification, high) or 401 (seen too, and RFC 6749's).
+	TokenErrorStatus int
+
+	// Banner is the form of need_patient_banner: "string" (default, "false" in quotation marks,
+	// Epic's OAuth 2.0 tutorial, high) or "bool".
+	Banner string
+
+	// FHIRContext is the form of fhirContext: "objects" (default, SMART App Launch 2.2) or
+	// "references" (2.0: a list of reference strings).
+	FHIRContext string
+
+	// FHIRUser is the form of fhirUser in id_tokens: "absolute" (default, OAuth 2.0
+	// specification, high) or "relative".
+	FHIRUser string
+
+	// Issuer is the issuer of id_tokens: "oauth2" (default, {root}/oauth2, high) or "base", the
+	// FHIR base, as at other servers.
+	Issuer string
+
+	// Revocation opens {root}/oauth2/revoke (RFC 7009) and names it in discovery. Default off: no
+	// evidence of one at Epic.
+	Revocation bool
+
+	// CORS says which web origins may read token and FHIR answers: "any" (default, captures, high)
+	// or "registered", those of the registered apps. Discovery is open to all.
+	CORS string
+
 	// JWKSMaxAge is the longest time that a fetched key set is kept. Default 29h (Epic's
 	// OAuth 2.0 specification, high). A shorter Cache-Control wins.
 	JWKSMaxAge time.Duration
@@ -198,6 +271,25 @@ func ListKnobs() []Knob {
 		{"post_search", "feb2026", "feb2026, old", "what a POST _search reads", func(k *Knobs) any { return &k.PostSearch }},
 		{"access_token", "jwt", "jwt, opaque", "form of access tokens", func(k *Knobs) any { return &k.AccessToken }},
 		{"token_life", "1h", "duration", "life of an access token", func(k *Knobs) any { return &k.TokenLife }},
+		{"launch_life", "10m", "duration", "life of a launch token", func(k *Knobs) any { return &k.LaunchLife }},
+		{"code_life", "60s", "duration", "life of an authorization code", func(k *Knobs) any { return &k.CodeLife }},
+		{"id_token_life", "5m", "duration", "life of an id_token", func(k *Knobs) any { return &k.IDTokenLife }},
+		{"refresh_life", "4320h", "duration", "absolute end of a sign-in with refresh tokens", func(k *Knobs) any { return &k.RefreshLife }},
+		{"refresh", "rolling", "rolling, same, indefinite", "what a refresh gives", func(k *Knobs) any { return &k.Refresh }},
+		{"aud_required", "true", "true, false", "authorization requests need aud", func(k *Knobs) any { return (*negated)(&k.NoAudRequired) }},
+		{"pkce_required", "false", "true, false", "authorization requests need code_challenge", func(k *Knobs) any { return &k.PKCERequired }},
+		{"state_required", "false", "true, false", "authorization requests need state", func(k *Knobs) any { return &k.StateRequired }},
+		{"scope_required", "false", "true, false", "standalone authorization requests need scope", func(k *Knobs) any { return &k.ScopeRequired }},
+		{"unknown_scope", "drop", "drop, page", "a requested scope that is not registered", func(k *Knobs) any { return &k.UnknownScope }},
+		{"scope_grant", "registered", "registered, asked", "scopes that a user's sign-in grants", func(k *Knobs) any { return &k.ScopeGrant }},
+		{"basic_decode", "both", "both, encoded, raw", "how Basic client authentication is read", func(k *Knobs) any { return &k.BasicDecode }},
+		{"token_error_status", "400", "400, 401", "status of invalid_client", func(k *Knobs) any { return &k.TokenErrorStatus }},
+		{"banner", "string", "string, bool", "form of need_patient_banner", func(k *Knobs) any { return &k.Banner }},
+		{"fhir_context", "objects", "objects, references", "form of fhirContext", func(k *Knobs) any { return &k.FHIRContext }},
+		{"fhir_user", "absolute", "absolute, relative", "form of fhirUser in id_tokens", func(k *Knobs) any { return &k.FHIRUser }},
+		{"issuer", "oauth2", "oauth2, base", "issuer of id_tokens", func(k *Knobs) any { return &k.Issuer }},
+		{"revocation", "false", "true, false", "a revocation endpoint", func(k *Knobs) any { return &k.Revocation }},
+		{"cors", "any", "any, registered", "web origins that may read token and FHIR answers", func(k *Knobs) any { return &k.CORS }},
 		{"jwks_max_age", "29h", "duration", "longest time a key set is kept", func(k *Knobs) any { return &k.JWKSMaxAge }},
 		{"sync_delay", "0s", "duration", "time until a new app is known", func(k *Knobs) any { return &k.SyncDelay }},
 		{"id_scheme", "unlimited", "unlimited, limited64", "form of generated ids", func(k *Knobs) any { return &k.IDScheme }},
@@ -239,6 +331,11 @@ func (k *Knobs) Set(name, value string) error {
 			err = parseInto(p, value, strconv.Atoi)
 		case *bool:
 			err = parseInto(p, value, strconv.ParseBool)
+		case *negated:
+			var on bool
+			if err = parseInto(&on, value, strconv.ParseBool); err == nil {
+				*p = negated(!on)
+			}
 		case *time.Duration:
 			err = parseInto(p, value, time.ParseDuration)
 			if err == nil && *p == 0 && name == "bulk_window" {
@@ -253,6 +350,9 @@ func (k *Knobs) Set(name, value string) error {
 	return fmt.Errorf("sim: no knob %q", name)
 }
 
+// negated is a field that says the opposite of its knob, so that its zero value is the default.
+type negated bool
+
 func parseInto[T any](p *T, text string, parse func(string) (T, error)) error {
 	v, err := parse(text)
 	if err == nil {
@@ -264,7 +364,8 @@ func parseInto[T any](p *T, text string, parse func(string) (T, error)) error {
 // takes tells whether the value is one of those that Values lists, if it lists words or numbers
 // and does not describe them, and that it is negative only where that has a meaning.
 func (k Knob) takes(value string) bool {
-	if _, ok := k.field(new(Knobs)).(*bool); ok {
+	switch k.field(new(Knobs)).(type) {
+	case *bool, *negated:
 		return true // the spelling is strconv's
 	}
 	list := strings.Split(k.Values, ", ")

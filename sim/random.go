@@ -37,6 +37,9 @@ func (r *random) uuid() string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
+// opaque returns a secret of 256 bits.
+func (r *random) opaque() string { return base64.RawURLEncoding.EncodeToString(r.bytes(32)) }
+
 // id returns an identifier of n characters in Epic's form: e…3.
 func (r *random) id(n int) string { return epicID(r.bytes(n), n) }
 

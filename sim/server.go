@@ -35,6 +35,10 @@ type Server struct {
 	// Apps are the registered apps. More can be added with Register.
 	Apps []App
 
+	// Users are those who can sign in. Nil means, with generated data, a user of MyChart for each
+	// named patient, a proxy, and two practitioners; see UserList.
+	Users []User
+
 	// Merged maps the id of a patient that was merged away to the id that survives.
 	Merged map[string]string
 
@@ -73,6 +77,7 @@ type Server struct {
 	store    *store
 	apps     apps
 	tokens   tokens
+	auth     authState
 	keysets  keysets
 	replay   replay
 	sessions sessions
@@ -81,6 +86,8 @@ type Server struct {
 	traffic  traffic
 	signing  signingKey
 
+	usersOnce      sync.Once
+	users          []User
 	classesOnce    sync.Once
 	classes        map[string]bool // of the encounters
 	provenanceOnce sync.Once

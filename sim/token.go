@@ -4,15 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -108,7 +104,7 @@ func (s *Server) clientCredentials(w *recorder, r *http.Request, form url.Values
 		ExpiresIn    int    `json:"expires_in"`
 		Scope        string `json:"scope"`
 		Practitioner string `json:"practitioner,omitempty"`
-	}{s.issue(reg, scope), "Bearer", int(s.knobs.TokenLife / time.Second), scope, ""}
+	}{s.issue(&grant{reg: reg, scope: scope, scopes: parseScopes(scope)}), "Bearer", int(s.knobs.TokenLife / time.Second), scope, ""}
 	if s.knobs.TokenPractitioner {
 		answer.Practitioner = s.backgroundUser()
 	}
@@ -167,61 +163,22 @@ var categorySystems = map[string]string{
 	"Condition":   "http://terminology.hl7.org/CodeSystem/condition-category",
 }
 
-// grant is one access token.
-type grant struct {
-	reg     *registration
-	expires time.Time
-	patient string // the patient in context; empty for backend tokens
-	print   string // a short fingerprint for the log
-
-	window  time.Time // of the rate limit
-	counted int
-}
-
-type tokens struct {
-	mu   sync.Mutex
-	byID map[[32]byte]*grant
-	key  *ecdsa.PrivateKey
-}
-
-// issue makes an access token. It is known by its hash, so neither memory nor log holds it.
-func (s *Server) issue(reg *registration, scope string) string {
-	now := s.clock.now()
-	var token string
-	if s.knobs.AccessToken == "opaque" {
-		token = base64.RawURLEncoding.EncodeToString(s.random.bytes(48))
-	} else {
-		token = s.jwt(reg, scope, now)
-	}
-	sum := sha256.Sum256([]byte(token))
-	s.tokens.mu.Lock()
-	defer s.tokens.mu.Unlock()
-	if s.tokens.byID == nil {
-		s.tokens.byID = map[[32]byte]*grant{}
-	}
-	if len(s.tokens.byID) > 10_000 {
-		for id, g := range s.tokens.byID {
-			if !now.Before(g.expires) {
-				delete(s.tokens.byID, id)
-			}
-		}
-	}
-	s.tokens.byID[sum] = &grant{reg: reg, expires: now.Add(s.knobs.TokenLife), print: hex.EncodeToString(sum[:4])}
-	return token
-}
-
 // jwt spells an access token with the claims that captured ones have. To a client it is
 // opaque; the key is made at the first token and published nowhere.
-func (s *Server) jwt(reg *registration, scope string, now time.Time) string {
+func (s *Server) jwt(g *grant, now time.Time) string {
 	s.tokens.mu.Lock()
 	if s.tokens.key == nil {
 		s.tokens.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}
 	key := s.tokens.key
 	s.tokens.mu.Unlock()
+	_, sub, _ := strings.Cut(g.user, "/")
+	if sub == "" {
+		sub = s.backgroundUser()
+	}
 	claims, _ := json.Marshal(map[string]any{
 		"aud":            "urn:oid:1.2.840.114350.1.13.0.1.7.3.688884.100",
-		"client_id":      reg.ClientID,
+		"client_id":      g.reg.ClientID,
 		"epic.eci":       "urn:epic:Open.Epic-current",
 		"epic.metadata":  s.random.hex(64),
 		"epic.tokentype": "access",
@@ -230,7 +187,7 @@ func (s *Server) jwt(reg *registration, scope string, now time.Time) string {
 		"iss":            "urn:oid:1.2.840.114350.1.13.0.1.7.3.688884.100",
 		"jti":            s.random.uuid(),
 		"nbf":            now.Unix(),
-		"sub":            s.backgroundUser(),
+		"sub":            sub,
 	})
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithType("JWT"))
 	if err == nil {
@@ -241,22 +198,6 @@ func (s *Server) jwt(reg *registration, scope string, now time.Time) string {
 		}
 	}
 	return s.random.hex(64)
-}
-
-// Revoke ends every access token of the client, or all tokens if clientID is empty, as a
-// customer's administrator can. It returns how many there were.
-func (s *Server) Revoke(clientID string) int {
-	s.setup()
-	s.tokens.mu.Lock()
-	defer s.tokens.mu.Unlock()
-	n := 0
-	for id, g := range s.tokens.byID {
-		if clientID == "" || g.reg.ClientID == clientID {
-			delete(s.tokens.byID, id)
-			n++
-		}
-	}
-	return n
 }
 
 // clip keeps foreign text in a log line short and printable.

@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"slices"
+	"sync"
+	"time"
+)
+
+// grant is what one access token stands for.
+type grant struct {
+	reg     *registration
+	expires time.Time
+	// patient is the patient in context; empty for backend tokens and for users without one.
+	patient string
+	// user is the reference of who signed in, such as "Practitioner/e…3"; empty for backend.
+	user string
+	// scopes are those told in the token answer, scope their spelling there.
+	scopes scopeSet
+	scope  string
+	// family is the sign-in that the token comes from; nil for backend tokens.
+	family *family
+	// once is the token that registers one dynamic client and does nothing else twice.
+	once bool
+	// print is a short fingerprint for the log.
+	print string
+
+	window  time.Time // of the rate limit
+	counted int
+}
+
+// family is one sign-in: everything that one authorization code gave ends together.
+type family struct {
+	reg  *registration
+	user string
+	// scope is the granted scope in its spelling, scopes the same understood.
+	scope  string
+	scopes scopeSet
+	launch Launch
+	// ends is the absolute end of refreshing; zero without a refresh token.
+	ends time.Time
+}
+
+type tokens struct {
+	mu   sync.Mutex
+	byID map[[32]byte]*grant
+	key  *ecdsa.PrivateKey
+}
+
+// authState is what the authorization server remembers between requests.
+type authState struct {
+	mu       sync.Mutex
+	launches vault[*ticket]
+}
+
+// vaultMax is how many things of one kind are remembered at once.
+const vaultMax = 20_000
+
+// vault keeps things under the hash of a secret until they expire, and at most vaultMax of them:
+// then the next to expire goes. Its owner's lock guards it.
+type vault[T any] struct {
+	byID map[[32]byte]kept[T]
+}
+
+type kept[T any] struct {
+	is    T
+	until time.Time
+}
+
+func (v *vault[T]) put(secret string, is T, until, now time.Time) {
+	if v.byID == nil {
+		v.byID = map[[32]byte]kept[T]{}
+	}
+	if len(v.byID) >= vaultMax {
+		v.sweep(now)
+	}
+	v.byID[sha256.Sum256([]byte(secret))] = kept[T]{is, until}
+}
+
+// sweep makes room: what has expired goes, and if that is nothing, the eighth that expires first.
+func (v *vault[T]) sweep(now time.Time) {
+	for id, k := range v.byID {
+		if !now.Before(k.until) {
+			delete(v.byID, id)
+		}
+	}
+	if len(v.byID) < vaultMax {
+		return
+	}
+	ends := make([]time.Time, 0, len(v.byID))
+	for _, k := range v.byID {
+		ends = append(ends, k.until)
+	}
+	slices.SortFunc(ends, time.Time.Compare)
+	last := ends[len(ends)/8]
+	for id, k := range v.byID {
+		if !k.until.After(last) {
+			delete(v.byID, id)
+		}
+	}
+}
+
+func (v *vault[T]) get(secret string, now time.Time) (T, bool) {
+	k, ok := v.byID[sha256.Sum256([]byte(secret))]
+	if !ok || !now.Before(k.until) {
+		var none T
+		return none, false
+	}
+	return k.is, true
+}
+
+func (v *vault[T]) drop(secret string) { delete(v.byID, sha256.Sum256([]byte(secret))) }
+
+// issue makes the access token of a grant, whose reg and scope are set. It is known by its hash, so
+// neither memory nor log holds it.
+func (s *Server) issue(g *grant) string {
+	now := s.clock.now()
+	var token string
+	if s.knobs.AccessToken == "opaque" {
+		token = base64.RawURLEncoding.EncodeToString(s.random.bytes(48))
+	} else {
+		token = s.jwt(g, now)
+	}
+	sum := sha256.Sum256([]byte(token))
+	g.expires, g.print = now.Add(s.knobs.TokenLife), hex.EncodeToString(sum[:4])
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	if s.tokens.byID == nil {
+		s.tokens.byID = map[[32]byte]*grant{}
+	}
+	if len(s.tokens.byID) > 10_000 {
+		for id, g := range s.tokens.byID {
+			if !now.Before(g.expires) {
+				delete(s.tokens.byID, id)
+			}
+		}
+	}
+	s.tokens.byID[sum] = g
+	return token
+}
+
+// Revoke ends every access token of the client, or all tokens if clientID is empty, as a
+// customer's administrator can. It returns how many there were.
+func (s *Server) Revoke(clientID string) int {
+	s.setup()
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	n := 0
+	for id, g := range s.tokens.byID {
+		if clientID == "" || g.reg.ClientID == clientID {
+			delete(s.tokens.byID, id)
+			n++
+		}
+	}
+	return n
+}
