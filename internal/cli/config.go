@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -83,6 +85,7 @@ func (c *connection) value(name string, v value) value {
 	text := map[string]string{
 		"connection": c.Name, "kind": c.Kind, "fhir": c.FHIR, "client_id": c.ClientID, "key": c.Key.text, "kid": c.KID,
 		"token_url": c.TokenURL, "scope": c.Scope, "jwks": c.JWKS, "group": c.Group, "rate": rateText(c.PerMinute),
+		"launch": c.Launch, "redirect_uri": c.RedirectURI, "secret": c.Secret.text, "secret_encoding": c.SecretEncoding,
 	}
 	known, ok := text[name]
 	if !ok || known == v.text {
@@ -116,9 +119,9 @@ func (a *app) configCheckCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Find mistakes in andiron.toml, without contacting anybody",
-		Long: `Reads the configuration files and reports unknown keys, values that cannot be, keys that stand in
-the file themselves instead of a reference, and private key files that are missing or that
-others can read. The exit code is 2 when there is a mistake.`,
+		Long: `Reads the configuration files and reports unknown keys, values that cannot be, keys and secrets that
+stand in the file themselves instead of a reference, and files of keys and secrets that are missing
+or that others can read. The exit code is 2 when there is a mistake.`,
 		Args: a.arguments(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error { return a.configCheck() },
 	}
@@ -162,26 +165,35 @@ func (a *app) configCheck() error {
 	return nil
 }
 
-// checkKeyFiles looks at the private keys that a file refers to.
+// checkKeyFiles looks at the keys and secrets that a file refers to.
 func (a *app) checkKeyFiles(f *configFile) []string {
 	var wrong []string
-	for _, name := range f.k.MapKeys("connections") {
-		table := "connections." + name
-		ref := reference{text: f.k.String(table + ".key"), dir: dirOf(f.path)}
+	look := func(table, name, what string) {
+		path := name
+		if table != "" {
+			path = table + "." + name
+		}
+		ref := reference{text: f.k.String(path), dir: dirOf(f.path)}
 		if strings.HasPrefix(ref.text, "cmd:") && !f.own {
-			wrong = append(wrong, f.place(table, "key")+": cmd: is not run from a file found in the working directory, except with --allow-cmd")
+			wrong = append(wrong, f.place(table, name)+": cmd: is not run from a file found in the working directory, except with --allow-cmd")
 		}
-		path := ref.path()
-		if path == "" {
-			continue
+		file := ref.path()
+		if file == "" {
+			return
 		}
-		info, err := os.Stat(path)
+		info, err := os.Stat(file)
 		switch {
+		case name == "seal" && errors.Is(err, fs.ErrNotExist): // made when it is first needed
 		case err != nil:
-			wrong = append(wrong, fmt.Sprintf("%s: the private key %s: %v", f.place(table, "key"), path, cause(err)))
+			wrong = append(wrong, fmt.Sprintf("%s: the %s %s: %v", f.place(table, name), what, file, cause(err)))
 		case info.Mode().Perm()&0o077 != 0:
-			wrong = append(wrong, fmt.Sprintf("%s: others can read the private key %s (chmod 600 %s)", f.place(table, "key"), path, shellQuote(path)))
+			wrong = append(wrong, fmt.Sprintf("%s: others can read the %s %s (chmod 600 %s)", f.place(table, name), what, file, shellQuote(file)))
 		}
+	}
+	look("", "seal", "seal key")
+	for _, name := range f.k.MapKeys("connections") {
+		look("connections."+name, "key", "private key")
+		look("connections."+name, "secret", "client secret")
 	}
 	return wrong
 }

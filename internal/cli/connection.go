@@ -2,11 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,17 +20,25 @@ import (
 
 // connection is one way into one server.
 type connection struct {
-	Name      string // "" when it is made of flags or variables, or is the running dev
-	Kind      string // sim, sandbox, production
-	FHIR      string
-	ClientID  string
-	Key       reference
-	KID       string
-	TokenURL  string
-	Scope     string
-	JWKS      string
-	Group     string
-	NoAuth    bool
+	Name     string // "" when it is made of flags or variables, or is the running dev
+	Kind     string // sim, sandbox, production
+	FHIR     string
+	ClientID string
+	Key      reference
+	KID      string
+	TokenURL string
+	Scope    string
+	JWKS     string
+	Group    string
+	NoAuth   bool
+
+	// Who signs in, and how the app proves itself where that is not its key.
+	Launch         string    // launchBackend, launchStandalone or launchEHR
+	RedirectURI    string    // registered; login listens there
+	Secret         reference // the client secret
+	SecretEncoding string    // raw or encoded
+	Persistent     bool      // ask for offline_access
+
 	PerMinute int // -1: no budget
 
 	dev     *devRuntime // the running dev that it is, or nil
@@ -128,17 +136,13 @@ func (a *app) build(name string) (*connection, error) {
 	c.FHIR = strings.TrimRight(text("fhir"), "/")
 	c.Kind, c.ClientID, c.KID, c.TokenURL = text("kind"), text("client_id"), text("kid"), text("token_url")
 	c.Scope, c.JWKS, c.Group = text("scope"), text("jwks"), text("group")
-	c.NoAuth = text("no_auth") == "true"
+	c.NoAuth, c.Persistent = text("no_auth") == "true", text("persistent") == "true"
+	c.Launch, c.RedirectURI, c.SecretEncoding = text("launch"), text("redirect_uri"), text("secret_encoding")
 	if f := s.connectionFile(name); name != "" && !f.own && !a.settings.flags.Exists("connection") {
 		a.say("connection %s is from %s", name, f.path)
 	}
-	if key := s.get("key", name); key.text != "" {
-		c.Key = reference{text: key.text}
-		c.origins["key"] = key.origin
-		if key.file != nil {
-			c.Key.dir, c.Key.found = filepath.Dir(key.file.path), !key.file.own
-		}
-	}
+	c.Key, c.origins["key"] = s.reference("key", name)
+	c.Secret, c.origins["secret"] = s.reference("secret", name)
 	if name == "" {
 		for _, k := range append(connectionKeys(), "connection") {
 			if s.flags.Exists(k) && k != "group" {
@@ -178,8 +182,18 @@ func (c *connection) complete(rate string) error {
 			c.Kind = "production"
 		}
 	}
-	if k, _ := findKey("kind"); !slices.Contains(k.values, c.Kind) {
-		return usagef("kind is not one of: %s", strings.Join(k.values, ", "))
+	if c.Launch == "" {
+		c.Launch = launchBackend
+	}
+	for name, v := range map[string]string{"kind": c.Kind, "launch": c.Launch, "secret_encoding": c.SecretEncoding} {
+		if k, _ := findKey(name); v != "" && !slices.Contains(k.values, v) {
+			return usagef("%s is not one of: %s", name, strings.Join(k.values, ", "))
+		}
+	}
+	if c.RedirectURI != "" {
+		if err := checkRedirect(c.RedirectURI); err != nil {
+			return usagef("%v", err)
+		}
 	}
 	if rate == "" {
 		c.PerMinute = 100
@@ -191,6 +205,15 @@ func (c *connection) complete(rate string) error {
 	c.PerMinute, err = parseRate(rate)
 	if err != nil {
 		return usagef("%v", err)
+	}
+	return nil
+}
+
+// checkRedirect refuses what no server registers as a redirect URI.
+func checkRedirect(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Fragment != "" {
+		return errors.New("redirect_uri must be a whole URL without #, such as http://127.0.0.1:7401/callback")
 	}
 	return nil
 }
@@ -214,6 +237,16 @@ func parseRate(s string) (int, error) {
 		return max(1, n/60), nil
 	}
 	return 0, fmt.Errorf("rate must be a number of requests and a unit (s, m or h), such as 100/m, or none")
+}
+
+// reference reads a setting that says where a secret is, and where that was said.
+func (s *settings) reference(name, conn string) (reference, string) {
+	v := s.get(name, conn)
+	r := reference{text: v.text}
+	if v.file != nil {
+		r.dir, r.found = dirOf(v.file.path), !v.file.own
+	}
+	return r, v.origin
 }
 
 func loopback(host string) bool {

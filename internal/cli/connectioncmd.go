@@ -60,7 +60,10 @@ func (a *app) addConnectionNamed(name string) error {
 			values[k] = s.flags.String(k)
 		}
 	}
-	c := &connection{Name: name, FHIR: strings.TrimRight(values["fhir"], "/"), Kind: values["kind"]}
+	c := &connection{
+		Name: name, FHIR: strings.TrimRight(values["fhir"], "/"), Kind: values["kind"],
+		Launch: values["launch"], SecretEncoding: values["secret_encoding"], RedirectURI: values["redirect_uri"],
+	}
 	if err := c.complete(values["rate"]); err != nil {
 		return err
 	}
@@ -87,9 +90,14 @@ func (a *app) addConnectionNamed(name string) error {
 	if first {
 		a.say("it is the default; andiron connection use NAME changes that")
 	}
-	if values["key"] == "" && values["no_auth"] != "true" {
+	switch {
+	case c.Launch == launchStandalone && values["client_id"] != "":
+		a.say("sign in: andiron login %s", name)
+	case c.Launch == launchEHR && values["client_id"] != "":
+		a.say("the EHR opens this application: andiron login %s --ehr waits for that", name)
+	case c.Launch == launchBackend && values["key"] == "" && values["no_auth"] != "true":
 		a.say("it has no key yet: andiron connection set %s key=file:PATH", name)
-	} else {
+	default:
 		a.say("try it: andiron doctor %s", name)
 	}
 	return nil
@@ -100,8 +108,8 @@ func checkMembers(values map[string]string) error {
 	for name, v := range values {
 		k, _ := findKey(name)
 		switch {
-		case name == "key":
-			if err := checkReference(v); err != nil {
+		case k.isRef:
+			if err := checkReferenceOf(name, v); err != nil {
 				return usagef("%v", err)
 			}
 			if path, ok := strings.CutPrefix(v, "file:"); ok && !strings.HasPrefix(path, "~/") {
@@ -109,7 +117,11 @@ func checkMembers(values map[string]string) error {
 				if err != nil {
 					return err
 				}
-				values["key"] = "file:" + abs
+				values[name] = "file:" + abs
+			}
+		case name == "redirect_uri":
+			if err := checkRedirect(v); err != nil {
+				return usagef("%v", err)
 			}
 		case name == "fhir":
 			values["fhir"] = strings.TrimRight(v, "/")
@@ -196,7 +208,7 @@ func (a *app) connectionSetCmd() *cobra.Command {
 		Short: "Change keys of a connection",
 		Long: `Changes keys of a connection; KEY= with nothing behind it removes the key. The keys:
 ` +
-			strings.Join(connectionKeys(), ", ") + `.`,
+			strings.Join(wrap(strings.Join(connectionKeys(), ", "), 96), "\n") + `.`,
 		Example: `  andiron connection set mercy rate=50/m kid=k1`,
 		Args:    a.arguments(2, 100, "a NAME and KEY=VALUE"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -293,33 +305,40 @@ func (a *app) connectionUseCmd() *cobra.Command {
 }
 
 type connectionJSON struct {
-	Name     string `json:"name"`
-	Kind     string `json:"kind"`
-	FHIR     string `json:"fhir"`
-	ClientID string `json:"client_id,omitempty"`
-	Key      string `json:"key,omitempty"`
-	KID      string `json:"kid,omitempty"`
-	TokenURL string `json:"token_url,omitempty"`
-	Scope    string `json:"scope,omitempty"`
-	JWKS     string `json:"jwks,omitempty"`
-	Group    string `json:"group,omitempty"`
-	NoAuth   bool   `json:"no_auth"`
-	Rate     string `json:"rate"`
-	Default  bool   `json:"default"`
-	File     string `json:"file"`
+	Name       string `json:"name"`
+	Kind       string `json:"kind"`
+	FHIR       string `json:"fhir"`
+	ClientID   string `json:"client_id,omitempty"`
+	Key        string `json:"key,omitempty"`
+	KID        string `json:"kid,omitempty"`
+	Secret     string `json:"secret,omitempty"`
+	Encoding   string `json:"secret_encoding,omitempty"`
+	Launch     string `json:"launch"`
+	Redirect   string `json:"redirect_uri,omitempty"`
+	Persistent bool   `json:"persistent"`
+	TokenURL   string `json:"token_url,omitempty"`
+	Scope      string `json:"scope,omitempty"`
+	JWKS       string `json:"jwks,omitempty"`
+	Group      string `json:"group,omitempty"`
+	NoAuth     bool   `json:"no_auth"`
+	Rate       string `json:"rate"`
+	Default    bool   `json:"default"`
+	File       string `json:"file"`
 }
 
 // described reads a connection as its file has it, without flags and environment.
 func (a *app) described(name string) (connectionJSON, error) {
 	f := a.settings.connectionFile(name)
 	text := func(k string) string { return f.k.String("connections." + name + "." + k) }
-	c := &connection{Name: name, FHIR: strings.TrimRight(text("fhir"), "/"), Kind: text("kind")}
+	c := &connection{Name: name, FHIR: strings.TrimRight(text("fhir"), "/"), Kind: text("kind"), Launch: text("launch"), RedirectURI: text("redirect_uri")}
 	if err := c.complete(text("rate")); err != nil {
 		return connectionJSON{}, fmt.Errorf("%s: connection %s: %w", f.path, name, err)
 	}
 	return connectionJSON{
 		Name: name, Kind: c.Kind, FHIR: c.FHIR, ClientID: text("client_id"), Key: text("key"), KID: text("kid"),
-		TokenURL: text("token_url"), Scope: text("scope"), JWKS: text("jwks"), Group: text("group"),
+		Secret: text("secret"), Encoding: text("secret_encoding"), Launch: c.Launch, Redirect: c.RedirectURI,
+		Persistent: f.k.Bool("connections." + name + ".persistent"),
+		TokenURL:   text("token_url"), Scope: text("scope"), JWKS: text("jwks"), Group: text("group"),
 		NoAuth: f.k.Bool("connections." + name + ".no_auth"), Rate: rateText(c.PerMinute),
 		Default: a.settings.get("connection", "").text == name, File: f.path,
 	}, nil
@@ -388,6 +407,11 @@ func (a *app) connectionShowCmd() *cobra.Command {
 				{"client_id", c.ClientID},
 				{"key", c.Key},
 				{"kid", c.KID},
+				{"secret", c.Secret},
+				{"secret_encoding", c.Encoding},
+				{"launch", c.Launch},
+				{"redirect_uri", c.Redirect},
+				{"persistent", fmt.Sprint(c.Persistent)},
 				{"token_url", c.TokenURL},
 				{"scope", c.Scope},
 				{"jwks", c.JWKS},

@@ -111,17 +111,17 @@ Two files are read: ./andiron.toml and your own ("andiron config path" names it)
 reads that one alone. For a key in both, the working directory's counts. A connection is taken
 whole from one file, never put together from two.
 
-  key         flag              environment             default
+  key             flag               environment              default
 `)
 	for _, k := range keys {
 		def := k.def
 		if def == "" {
 			def = "-"
 		}
-		fmt.Fprintf(w, "  %-11s --%-15s %-23s %s\n", k.name, k.flag(), k.env(), def)
+		fmt.Fprintf(w, "  %-15s --%-16s %-24s %s\n", k.name, k.flag(), k.env(), def)
 	}
 	fmt.Fprint(w, `
-All but the first four belong to a connection and stand in its table:
+All but the first five belong to a connection and stand in its table:
 
   connection = "mercy"
 

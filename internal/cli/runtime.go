@@ -110,7 +110,7 @@ func (a *app) removeRuntime(d *devRuntime) {
 func (a *app) fromDev(d *devRuntime) (*connection, error) {
 	c := &connection{
 		Kind: "sim", FHIR: d.FHIR, ClientID: d.ClientID, Key: reference{text: d.Key}, JWKS: d.JWKS, Group: d.Group,
-		PerMinute: -1, dev: d, origins: map[string]string{},
+		Launch: launchBackend, PerMinute: -1, dev: d, origins: map[string]string{},
 	}
 	for k, p := range map[string]*string{"client_id": &c.ClientID, "key": &c.Key.text, "kid": &c.KID, "scope": &c.Scope, "token_url": &c.TokenURL, "jwks": &c.JWKS, "group": &c.Group} {
 		if v := a.settings.get(k, ""); v.text != "" {

@@ -20,14 +20,22 @@ type reference struct {
 	found bool   // from an andiron.toml found in the working directory: cmd: is not run
 }
 
-// checkReference refuses what is no reference, without quoting it: it may be the secret.
-func checkReference(text string) error {
+// checkReference is checkReferenceOf a private key.
+func checkReference(text string) error { return checkReferenceOf("key", text) }
+
+// checkReferenceOf refuses what is no reference, without quoting it: it may be the secret. Name
+// is the setting: key, secret or seal.
+func checkReferenceOf(name, text string) error {
 	kind, rest, ok := strings.Cut(text, ":")
 	switch {
 	case strings.Contains(text, "-----BEGIN") || strings.HasPrefix(strings.TrimSpace(text), "{"):
-		return errors.New("key holds a key; it must say where the key is: file:PATH, env:NAME or cmd:COMMAND")
+		return fmt.Errorf("%s holds a key; it must say where the key is: file:PATH, env:NAME or cmd:COMMAND", name)
 	case !ok || rest == "" || kind != "file" && kind != "env" && kind != "cmd":
-		return errors.New("key must say where the private key is: file:PATH, env:NAME or cmd:COMMAND")
+		what := map[string]string{"key": "private key", "secret": "client secret"}[name]
+		if what == "" {
+			what = "key"
+		}
+		return fmt.Errorf("%s must say where the %s is: file:PATH, env:NAME or cmd:COMMAND", name, what)
 	}
 	return nil
 }
@@ -37,22 +45,10 @@ func (a *app) readKey(ctx context.Context, ref reference) (*smart.Key, error) {
 	if err := checkReference(ref.text); err != nil {
 		return nil, usagef("%v", err)
 	}
-	text := ref.text
-	if path := ref.path(); path != "" {
-		text = "file:" + path
-	}
-	secret, err := smart.LoadSecret(ctx, text, smart.SecretOptions{
-		Commands: !ref.found || a.allowCmd, Dir: ref.dir, Stderr: a.err,
-		LookupEnv: func(name string) (string, bool) { v := a.getenv(name); return v, v != "" },
-	})
+	secret, err := a.loadReference(ctx, ref)
 	switch {
 	case errors.Is(err, smart.ErrCommandRefused):
-		return nil, &problem{
-			Title: "the key is a cmd: reference in an andiron.toml found in the working directory, and such commands are not run",
-			Why:   "Whoever writes that file could run anything as you. Your own configuration may hold cmd: references.",
-			Fix:   []string{a.again() + " --allow-cmd"},
-			More:  "secrets", Exit: exitUsage, Err: err,
-		}
+		return nil, a.commandRefused("key", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &problem{
 			Title: fmt.Sprintf("there is no private key at %s", ref.path()),
@@ -71,6 +67,48 @@ func (a *app) readKey(ctx context.Context, ref reference) (*smart.Key, error) {
 		}
 	}
 	return key, nil
+}
+
+// loadReference reads what a reference leads to. Its errors name the place and never the content.
+func (a *app) loadReference(ctx context.Context, ref reference) (smart.Secret, error) {
+	text := ref.text
+	if path := ref.path(); path != "" {
+		text = "file:" + path
+	}
+	return smart.LoadSecret(ctx, text, smart.SecretOptions{
+		Commands: !ref.found || a.allowCmd, Dir: ref.dir, Stderr: a.err,
+		LookupEnv: func(name string) (string, bool) { v := a.getenv(name); return v, v != "" },
+	})
+}
+
+func (a *app) commandRefused(name string, err error) error {
+	return &problem{
+		Title: fmt.Sprintf("the %s is a cmd: reference in an andiron.toml found in the working directory, and such commands are not run", name),
+		Why:   "Whoever writes that file could run anything as you. Your own configuration may hold cmd: references.",
+		Fix:   []string{a.again() + " --allow-cmd"},
+		More:  "secrets", Exit: exitUsage, Err: err,
+	}
+}
+
+// readSecret fetches the client secret.
+func (a *app) readSecret(ctx context.Context, ref reference) (smart.Secret, error) {
+	if err := checkReferenceOf("secret", ref.text); err != nil {
+		return smart.Secret{}, usagef("%v", err)
+	}
+	secret, err := a.loadReference(ctx, ref)
+	switch {
+	case errors.Is(err, smart.ErrCommandRefused):
+		return smart.Secret{}, a.commandRefused("client secret", err)
+	case err != nil:
+		return smart.Secret{}, &problem{
+			Title: "the client secret cannot be read: " + keyCause(err),
+			Why:   "Wanted is the secret alone, as the portal showed it, in a file of mode 0600 or in a variable.",
+			More:  "secrets", Exit: exitUsage, Err: err,
+		}
+	case secret.IsZero():
+		return smart.Secret{}, &problem{Title: "the client secret is empty", More: "secrets", Exit: exitUsage}
+	}
+	return secret, nil
 }
 
 // place names where the key is, as far as that can be said: a command may hold a secret.

@@ -30,7 +30,17 @@ type key struct {
 	perConn bool     // stands in [connections.NAME]
 	values  []string // the words allowed; nil is any text
 	isBool  bool
+	isRef   bool // where a secret is, never the secret itself
 }
+
+// Who a connection signs in: the setting launch.
+const (
+	launchBackend    = "backend"    // the program itself, with its key
+	launchStandalone = "standalone" // a patient, at MyChart; or whoever signs in at the server
+	launchEHR        = "ehr"        // a clinician, whose EHR opens the application
+)
+
+var launches = []string{launchBackend, launchStandalone, launchEHR}
 
 func (k key) flag() string { return strings.ReplaceAll(k.name, "_", "-") }
 func (k key) env() string  { return "ANDIRON_" + strings.ToUpper(k.name) }
@@ -41,12 +51,18 @@ var keys = []key{
 	{name: "output", about: "output `FORMAT`: table, json, ndjson or csv", def: "table", values: formats},
 	{name: "progress", about: "progress on standard error: auto, plain, json or none", def: "auto", values: []string{"auto", "plain", "json", "none"}},
 	{name: "lake", about: "the DuckDB `FILE` with the tables", def: "andiron.duckdb"},
+	{name: "seal", isRef: true, about: "the key that sign-ins are sealed with: file:PATH, env:NAME or cmd:COMMAND (default: seal.key beside them)"},
 
 	{name: "kind", perConn: true, values: []string{"sim", "sandbox", "production"}, about: "what the server is: sim, sandbox or production (default: by its address)"},
 	{name: "fhir", perConn: true, about: "FHIR base `URL`, such as https://HOST/INSTANCE/api/FHIR/R4"},
 	{name: "client_id", perConn: true, about: "the app's client `ID` at this server"},
-	{name: "key", perConn: true, about: "the private key: file:PATH, env:NAME or cmd:COMMAND (PEM or JWK)"},
+	{name: "key", perConn: true, isRef: true, about: "the private key: file:PATH, env:NAME or cmd:COMMAND (PEM or JWK)"},
 	{name: "kid", perConn: true, about: "the key's `ID` in the published key set (default: the key's own)"},
+	{name: "secret", perConn: true, isRef: true, about: "the client secret, for an app without a key: file:PATH, env:NAME or cmd:COMMAND"},
+	{name: "secret_encoding", perConn: true, def: "raw", values: []string{"raw", "encoded"}, about: "how id and secret are sent: raw, or encoded (URL-encoded first)"},
+	{name: "launch", perConn: true, def: launchBackend, values: launches, about: "who signs in: backend (the program), standalone (a patient), ehr (a clinician, in the chart)"},
+	{name: "redirect_uri", perConn: true, def: "http://127.0.0.1:7401/callback", about: "registered redirect `URI`; login listens there"},
+	{name: "persistent", perConn: true, isBool: true, def: "false", about: "ask for access that outlasts the visit (offline_access)"},
 	{name: "token_url", perConn: true, about: "token endpoint `URL` (default: the server's discovery document)"},
 	{name: "scope", perConn: true, about: "`SCOPES` to ask for (Epic ignores them)"},
 	{name: "jwks", perConn: true, about: "`URL` of the published key set; doctor compares it with the key"},
@@ -252,8 +268,12 @@ func (f *configFile) check() []string {
 			}
 		case k.values != nil && !slices.Contains(k.values, text):
 			bad(tableName, k.name, "%s must be one of: %s", k.name, strings.Join(k.values, ", "))
-		case k.name == "key":
-			if err := checkReference(text); err != nil {
+		case k.isRef:
+			if err := checkReferenceOf(k.name, text); err != nil {
+				bad(tableName, k.name, "%v", err)
+			}
+		case k.name == "redirect_uri":
+			if err := checkRedirect(text); err != nil {
 				bad(tableName, k.name, "%v", err)
 			}
 		case k.name == "rate":
