@@ -180,6 +180,12 @@ func network(err error) error {
 		}
 		return &networkError{"host name cannot be looked up", err}
 	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return &networkError{"no TLS where https leads", err}
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return &networkError{"TLS refused", err}
+	}
 	if untrusted(err) {
 		return &networkError{"certificate not trusted", err}
 	}
@@ -203,6 +209,12 @@ func untrusted(err error) bool {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return true
 	}
-	_, ok := errors.AsType[x509.HostnameError](err)
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok { // no TLS at that port
+		return true
+	}
+	_, ok := errors.AsType[tls.AlertError](err)
 	return ok
 }

@@ -29,13 +29,18 @@ const (
 
 // Finding is what one rule found. Its text holds no token and no key.
 type Finding struct {
-	// Rule is L1 to L10 or W1 to W5: typ and alg (L1), kid (L2), the published key (L3), how
-	// it is published (L4), jku (L5), iss and sub (L6), aud (L7), exp (L8), iat and nbf (L9),
-	// jti (L10); exp too near its limit (W1), members that help (W2), Cache-Control (W4),
-	// clocks (W5).
+	// Rule is L1 to L10 or W1 to W6 of an assertion and its keys: typ and alg (L1), kid (L2),
+	// the published key (L3), how it is published (L4), jku (L5), iss and sub (L6), aud (L7),
+	// exp (L8), iat and nbf (L9), jti (L10); exp too near its limit (W1), members that help
+	// (W2), kinds of keys that fail at some servers (W3), Cache-Control and keys that are not
+	// published yet (W4), clocks (W5), a proxy before the token endpoint (W6). S1 to S13 are
+	// about scopes, see [ScopeLint].
 	Rule     string   `json:"rule"`
 	Severity Severity `json:"severity"`
-	Text     string   `json:"text"`
+	// Text says what was found, in one line.
+	Text string `json:"text"`
+	// Instead is what to write in place of what was found; "" where that is not known.
+	Instead string `json:"instead,omitempty"`
 }
 
 // Lint checks from here what a server checks of an assertion, and tells nobody. What is not given is
@@ -60,6 +65,15 @@ type Lint struct {
 	// [FetchKeySet]. Both nil: not looked at.
 	Published    *PublishedSet
 	PublishedErr error
+	// Others are further keys of a rotation that must be published beside Key.
+	Others []*Key
+	// Static says that the server knows the key itself and not the URL of a set: nothing is
+	// published, and Epic then takes RSA alone.
+	Static bool
+	// Dynamic says that the key is one of a dynamically registered client.
+	Dynamic bool
+	// TokenURL is where the assertion is sent, if that is not Audience.
+	TokenURL string
 	// Now is the time by our clock. Zero means time.Now.
 	Now time.Time
 	// ServerTime is the server's Date header. Zero: times are judged by Now.
@@ -101,6 +115,7 @@ func (l Lint) Findings() []Finding {
 		l.published(r, kid)
 	}
 	l.key(r)
+	l.proxy(r)
 	if !l.ServerTime.IsZero() {
 		if d := l.ServerTime.Sub(l.Now); d.Abs() > lintSkew+time.Second { // Date has whole seconds
 			r.warn("W5", "the server's clock is "+against(d))
@@ -114,7 +129,7 @@ func (l Lint) Findings() []Finding {
 type report struct{ found []Finding }
 
 func (r *report) add(rule string, s Severity, text string) {
-	r.found = append(r.found, Finding{rule, s, text})
+	r.found = append(r.found, Finding{Rule: rule, Severity: s, Text: text})
 }
 func (r *report) ok(rule, text string)      { r.add(rule, SeverityOK, text) }
 func (r *report) warn(rule, text string)    { r.add(rule, SeverityWarning, text) }
@@ -256,9 +271,29 @@ func (l Lint) key(r *report) {
 		} else {
 			r.ok("L3", fmt.Sprintf("the key is RSA with %d bits", p.N.BitLen()))
 		}
+		if l.Dynamic && p.N.BitLen() > minRSABits {
+			r.warn("W3", fmt.Sprintf("the RSA key has %d bits: for dynamic clients of Epic more than %d are reported to fail", p.N.BitLen(), minRSABits))
+		}
 	case *ecdsa.PublicKey:
 		r.ok("L3", "the key is "+p.Curve.Params().Name)
+		if l.Static {
+			r.warn("W3", "Epic takes "+l.Key.Algorithm()+" only from clients with a key set URL")
+		}
 	}
+}
+
+// proxy warns where the token endpoint is reached under another name than the server's own.
+func (l Lint) proxy(r *report) {
+	if l.TokenURL == "" || l.Audience == "" || l.TokenURL == l.Audience {
+		return
+	}
+	sent, err1 := url.Parse(l.TokenURL)
+	own, err2 := url.Parse(l.Audience)
+	what := "another URL than its audience"
+	if err1 == nil && err2 == nil && originOf(sent) != originOf(own) {
+		what = "another host, port or scheme than its audience names"
+	}
+	r.warn("W6", "the assertion is sent to "+what+": behind a proxy the server may expect the other one")
 }
 
 // published judges the key set that the server will read.
@@ -296,37 +331,18 @@ func (l Lint) published(r *report, kid string) {
 		r.fail("L4", "what is published is no JWK Set")
 		return
 	}
-	var ids []string
-	var matches []json.RawMessage
-	for _, raw := range set.Keys {
-		var m map[string]any
-		if json.Unmarshal(raw, &m) != nil {
-			continue
-		}
-		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
-			if _, leaked := m[private]; leaked {
-				r.fail("L3", "a published key has private members: it must never be used again")
-				break
-			}
-		}
-		id, _ := m["kid"].(string)
-		ids = append(ids, quote(id))
-		if id == kid && kid != "" {
-			matches = append(matches, raw)
-		}
-		if alg, _ := m["alg"].(string); alg == "" && id == kid {
-			r.warn("W2", "the published key has no alg")
-		}
-	}
+	found := readPublished(set.Keys)
+	l.set(r, found, kid)
+	matches := found.withID(kid)
 	switch {
 	case kid == "":
 	case len(matches) == 0:
-		r.fail("L2", "kid "+quote(kid)+" is not in the published key set, which has "+orNothing(ids))
+		r.fail("L2", "kid "+quote(kid)+" is not in the published key set, which has "+orNothing(found.ids()))
 	case len(matches) > 1:
 		r.fail("L2", fmt.Sprintf("kid %s matches %d published keys, must match one", quote(kid), len(matches)))
 	default:
 		r.ok("L2", "kid "+quote(kid)+" is in the published key set")
-		l.sameKey(r, matches[0])
+		l.sameKey(r, matches[0].raw)
 	}
 	l.Published.lint(r)
 }
@@ -344,7 +360,7 @@ func (l Lint) sameKey(r *report, raw json.RawMessage) {
 		same = thumbprint(public.Key) == l.Key.Thumbprint()
 	}
 	if same && !l.Assertion.IsZero() {
-		if alg, err := algorithmOf(l.Assertion); err == nil {
+		if alg, err := assertionAlgorithm(l.Assertion); err == nil {
 			jws, err := jose.ParseSignedCompact(l.Assertion.Reveal(), []jose.SignatureAlgorithm{alg})
 			if err == nil {
 				_, err = jws.Verify(public)
@@ -359,7 +375,7 @@ func (l Lint) sameKey(r *report, raw json.RawMessage) {
 	}
 }
 
-func algorithmOf(assertion Secret) (jose.SignatureAlgorithm, error) {
+func assertionAlgorithm(assertion Secret) (jose.SignatureAlgorithm, error) {
 	header, _, err := openAssertion(assertion)
 	if err != nil {
 		return "", err
