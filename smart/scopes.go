@@ -129,6 +129,8 @@ func (s Scopes) uncovered(need Scope) string {
 	return letters
 }
 
+func common(a, b string) string { return without(a, without(a, b)) }
+
 func without(letters, less string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune(less, r) {
@@ -202,10 +204,10 @@ func DiffScopes(asked, granted Scopes) ScopeDiff {
 // parts are the grants that stand in for some of the letters of what lacks, and those letters.
 func (s Scopes) parts(lack Scope, letters string, fits func(grant, lack Scope) bool) (part Scopes, found string) {
 	for _, g := range s {
-		common := without(letters, without(letters, g.Actions))
-		if g.Level != "" && common != "" && fits(g, lack) {
-			part = append(part, g.only(common))
-			found = inOrder(found + common)
+		both := common(letters, g.Actions)
+		if g.Level != "" && both != "" && fits(g, lack) {
+			part = append(part, g.only(both))
+			found = inOrder(found + both)
 		}
 	}
 	return part, found
