@@ -65,7 +65,7 @@ func readContext(members map[string]json.RawMessage) Context {
 	_ = json.Unmarshal(members["fhirContext"], &list)
 	for _, raw := range list {
 		var ref ContextReference
-		if s := text(raw); s != "" { // SMART App Launch 2.0
+		if s := text(raw); s != "" && raw[0] == '"' { // SMART App Launch 2.0
 			ref.Reference = s
 		} else if json.Unmarshal(raw, &ref) != nil || ref.Reference == "" && ref.Canonical == "" && ref.Identifier == nil {
 			continue
