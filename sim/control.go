@@ -24,6 +24,9 @@ func isControl(path string) bool {
 //	POST /_sim/revoke   {"client_id":…}; ends access tokens
 //	POST /_sim/reset    faults, log, tokens, sessions, exports, clock as at the start
 //	GET /_sim/knobs     every knob with default and value
+//	GET, POST /_sim/apps   registrations without secrets; POST registers or replaces one
+//	GET /_sim/users     who can sign in, passwords included
+//	POST /_sim/launch   a Launch; answers {"launch","url"}, what the EHR would open
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	if !s.InsecureRemoteControl && !localRequest(r) {
 		http.Error(w, "sim: the controls answer loopback only", http.StatusForbidden)
@@ -68,6 +71,22 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	case "GET knobs":
 		s.writeKnobs(w)
+	case "GET apps":
+		s.writeApps(w)
+	case "POST apps":
+		var app App
+		if !readControl(w, r, &app) {
+			return
+		}
+		if err := s.Register(app); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.writeApps(w)
+	case "GET users":
+		writeControl(w, map[string]any{"users": s.UserList()})
+	case "POST launch":
+		s.controlLaunch(w, r)
 	default:
 		http.Error(w, "sim: no such control", http.StatusNotFound)
 	}
@@ -86,6 +105,36 @@ func localRequest(r *http.Request) bool {
 	}
 	site := r.Header.Get("Sec-Fetch-Site")
 	return r.Header.Get("Origin") == "" && (site == "" || site == "same-origin" || site == "none")
+}
+
+func (s *Server) writeApps(w http.ResponseWriter) {
+	list := s.Registered()
+	for i := range list {
+		list[i].Secret = ""
+	}
+	writeControl(w, map[string]any{"apps": list})
+}
+
+// controlLaunch makes a launch token and the address that opens the app with it.
+func (s *Server) controlLaunch(w http.ResponseWriter, r *http.Request) {
+	var l Launch
+	if !readControl(w, r, &l) {
+		return
+	}
+	token, err := s.newLaunch(l, s.base(r))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	address := ""
+	if reg, _ := s.apps.find(l.ClientID, s.clock.now()); reg != nil && reg.LaunchURL != "" {
+		sep := "?"
+		if strings.Contains(reg.LaunchURL, "?") {
+			sep = "&"
+		}
+		address = reg.LaunchURL + sep + url.Values{"iss": {s.base(r)}, "launch": {token}}.Encode()
+	}
+	writeControl(w, map[string]any{"launch": token, "url": address})
 }
 
 func (s *Server) controlLog(w http.ResponseWriter, r *http.Request) {
@@ -163,13 +212,14 @@ func (s *Server) writeKnobs(w http.ResponseWriter) {
 	writeControl(w, map[string]any{"knobs": list})
 }
 
-// Reset forgets faults, log, tokens, used assertions, key sets, paging sessions and exports,
+// Reset forgets faults, log, tokens, sign-ins, launches, dynamic clients, used assertions, key sets, paging sessions and exports,
 // and sets the clock right. Apps and population stay.
 func (s *Server) Reset() {
 	s.setup()
 	s.Heal()
 	s.ForgetRequests()
 	s.Revoke("")
+	s.auth.clear()
 	s.replay.mu.Lock()
 	s.replay.seen = nil
 	s.replay.mu.Unlock()

@@ -18,6 +18,10 @@ const keysPath = "api/epic/2019/Security/Open/PublicKeys/530027/OIDC"
 // order and the absences of the sandbox's (July 2026, high).
 func (s *Server) smartConfiguration(w *recorder, r *http.Request) {
 	root := s.origin(r) + s.knobs.InstancePath
+	revoke := ""
+	if s.knobs.Revocation {
+		revoke = root + "/oauth2/revoke"
+	}
 	w.Header().Set("Cache-Control", "no-cache,no-store")
 	w.sendJSON(http.StatusOK, "application/json", struct {
 		Authorize    string   `json:"authorization_endpoint"`
@@ -30,6 +34,7 @@ func (s *Server) smartConfiguration(w *recorder, r *http.Request) {
 		PKCE         []string `json:"code_challenge_methods_supported"`
 		Issuer       string   `json:"issuer"`
 		JWKS         string   `json:"jwks_uri"`
+		Revoke       string   `json:"revocation_endpoint,omitempty"`
 	}{
 		root + "/oauth2/authorize", root + "/oauth2/token",
 		[]string{"client_secret_post", "client_secret_basic", "private_key_jwt"},
@@ -46,8 +51,28 @@ func (s *Server) smartConfiguration(w *recorder, r *http.Request) {
 			"urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange",
 		},
 		[]string{"S256"},
-		root + "/oauth2", root + "/" + keysPath,
+		s.issuer(r), root + "/" + keysPath, revoke,
 	})
+}
+
+// cors narrows who may read an answer. Every capture says anybody (high); the knob cors=registered
+// leaves that to discovery and opens token and FHIR answers to the origins of registered apps, as SMART
+// App Launch 2.2 has it. The pages of a sign-in are for nobody's scripts.
+func (s *Server) cors(w *recorder, r *http.Request, c call) {
+	h := w.Header()
+	switch {
+	case c.op == "authorize":
+		for _, name := range []string{"Origin", "Credentials", "Methods", "Headers"} {
+			h.Del("Access-Control-Allow-" + name)
+		}
+	case s.knobs.CORS != "registered" || c.op == "discovery" || c.op == "metadata" || c.op == "keys" || c.op == "style":
+	default:
+		h.Del("Access-Control-Allow-Origin")
+		h.Add("Vary", "Origin")
+		if origin := r.Header.Get("Origin"); origin != "" && s.apps.hasOrigin(origin) {
+			h.Set("Access-Control-Allow-Origin", origin)
+		}
+	}
 }
 
 // openidConfiguration answers both places of the OpenID discovery document.
@@ -64,7 +89,7 @@ func (s *Server) openidConfiguration(w *recorder, r *http.Request) {
 		Subjects  []string `json:"subject_types_supported"`
 		Algs      []string `json:"id_token_signing_alg_values_supported"`
 	}{
-		root + "/oauth2/authorize", root + "/oauth2/token", root + "/oauth2", root + "/" + keysPath,
+		root + "/oauth2/authorize", root + "/oauth2/token", s.issuer(r), root + "/" + keysPath,
 		[]string{"code"},
 		[]string{"query"},
 		[]string{"public"},

@@ -1,4 +1,4 @@
-// Package sim plays Epic: its FHIR R4 server, its token endpoint, its bulk export, with the
+// Package sim plays Epic: its FHIR R4 server, its authorization server, its bulk export, with the
 // recorded answers and the recorded oddities, offline and in one process.
 //
 //	app := sim.App{ClientID: "my-app", JWKSURL: "http://127.0.0.1:8080/jwks.json"}
@@ -40,8 +40,8 @@
 //
 // A bug in one of these places stays hidden from a test against this server:
 //
-//   - users: no authorize endpoint, no launch, no id_token, no refresh, introspection,
-//     registration; the only grant is client_credentials
+//   - sessions: every authorization asks for the password again, and introspection knows only
+//     tokens of the same client; the grant token-exchange
 //   - writes: a declared create or update is refused as an API that the app lacks
 //   - operations other than $export: $match and $summary are declared and end in a 404
 //   - CDS Hooks

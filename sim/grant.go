@@ -23,7 +23,7 @@ type grant struct {
 	scope  string
 	// family is the sign-in that the token comes from; nil for backend tokens.
 	family *family
-	// once is the token that registers one dynamic client and does nothing else twice.
+	// once tells that the token may still register a dynamic client.
 	once bool
 	// print is a short fingerprint for the log.
 	print string
@@ -39,9 +39,28 @@ type family struct {
 	// scope is the granted scope in its spelling, scopes the same understood.
 	scope  string
 	scopes scopeSet
+	// launch is the context; ehr tells that it came from a launch token.
 	launch Launch
-	// ends is the absolute end of refreshing; zero without a refresh token.
+	ehr    bool
+	login  string // of the user
+	state  string // of the authorization request
+	base   string // FHIR base of the authorization request
+	// ends is the absolute end of refreshing, span its distance from the sign-in; zero without a
+	// refresh token.
 	ends time.Time
+	span time.Duration
+	// ended is set, under the lock of the tokens, when the sign-in is over.
+	ended bool
+	// first is the sign-in of which this is a narrower copy.
+	first *family
+}
+
+// root is the sign-in itself.
+func (f *family) root() *family {
+	if f.first != nil {
+		return f.first
+	}
+	return f
 }
 
 type tokens struct {
@@ -54,6 +73,16 @@ type tokens struct {
 type authState struct {
 	mu       sync.Mutex
 	launches vault[*ticket]
+	pending  vault[*request]
+	codes    vault[*code]
+	refresh  vault[*refreshToken]
+	dynamic  vault[*registration]
+}
+
+func (a *authState) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.launches.byID, a.pending.byID, a.codes.byID, a.refresh.byID, a.dynamic.byID = nil, nil, nil, nil, nil
 }
 
 // vaultMax is how many things of one kind are remembered at once.
@@ -113,6 +142,26 @@ func (v *vault[T]) get(secret string, now time.Time) (T, bool) {
 }
 
 func (v *vault[T]) drop(secret string) { delete(v.byID, sha256.Sum256([]byte(secret))) }
+
+func (v *vault[T]) dropIf(gone func(T) bool) {
+	for id, k := range v.byID {
+		if gone(k.is) {
+			delete(v.byID, id)
+		}
+	}
+}
+
+// issueIn makes an access token within a sign-in, unless that has been ended.
+func (s *Server) issueIn(g *grant) (string, bool) {
+	token := s.issue(g)
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	if g.family.root().ended {
+		delete(s.tokens.byID, sha256.Sum256([]byte(token)))
+		return "", false
+	}
+	return token, true
+}
 
 // issue makes the access token of a grant, whose reg and scope are set. It is known by its hash, so
 // neither memory nor log holds it.

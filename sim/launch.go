@@ -112,3 +112,21 @@ func (s *Server) launchUser(login string) *User {
 	}
 	return nil
 }
+
+// takeTicket takes a launch token out. One that is presented by the wrong client stays good for the right one.
+func (s *Server) takeTicket(token string, reg *registration, base string) (*ticket, string) {
+	now := s.clock.now()
+	s.auth.mu.Lock()
+	defer s.auth.mu.Unlock()
+	t, ok := s.auth.launches.get(token, now)
+	switch {
+	case !ok:
+		return nil, "the launch token is unknown, used or expired"
+	case t.ClientID != reg.ClientID:
+		return nil, "the launch token was made for another client"
+	case t.base != "" && t.base != base:
+		return nil, "the launch token was made under another base"
+	}
+	s.auth.launches.drop(token)
+	return t, ""
+}

@@ -19,14 +19,16 @@ type Exchange struct {
 	// Method and Path are those of the request; Path holds at most opaque ids.
 	Method string `json:"method"`
 	Path   string `json:"path"`
-	// Op is what the request was taken for: "token", "read", "search", "kickoff", "status",
+	// Op is what the request was taken for: "authorize", "token", "introspect", "register",
+	// "revoke", "style", "read", "search", "kickoff", "status",
 	// "file", "delete", "metadata", "discovery", "keys" or "other".
 	Op string `json:"op"`
 	// Type is the resource type that the request was for.
 	Type string `json:"type,omitempty"`
 	// Params are the names of the query's parameters, in order of name.
 	Params []string `json:"params,omitempty"`
-	// Query is the query as received. It stays out of the JSON form: values can be PHI.
+	// Query is the query as received, empty for the OAuth endpoints, where it holds state and codes.
+	// It stays out of the JSON form: values can be PHI.
 	Query string `json:"-"`
 	// Header is the request's header without Authorization, Cookie and the like. It stays out
 	// of the JSON form.
@@ -72,7 +74,11 @@ func (t *traffic) begin(w http.ResponseWriter, r *http.Request, c call, now time
 	}
 	x.Params = names(query)
 	x.Header = r.Header.Clone()
-	for _, secret := range []string{"Authorization", "Cookie", "Proxy-Authorization"} {
+	switch c.op {
+	case "authorize", "token", "introspect", "register", "revoke":
+		x.Query = "" // state, launch, code, challenge
+	}
+	for _, secret := range []string{"Authorization", "Cookie", "Proxy-Authorization", "Referer"} {
 		x.Header.Del(secret)
 	}
 	return &recorder{ResponseWriter: w, x: x, log: t}

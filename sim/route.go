@@ -8,7 +8,8 @@ import (
 
 // call is a request as the router understands it. Faults match on it and the log shows it.
 type call struct {
-	// op is one of "discovery", "metadata", "token", "keys", "read", "search", "kickoff",
+	// op is one of "discovery", "metadata", "authorize", "token", "introspect", "register",
+	// "revoke", "style", "keys", "read", "search", "kickoff",
 	// "status", "file", "delete", "other".
 	op  string
 	typ string // resource type in the path, or of a bulk file
@@ -16,7 +17,7 @@ type call struct {
 	job string
 	// file is the position of a bulk file in its manifest, from 1.
 	file int
-	doc  string // which discovery document
+	doc  string // which discovery document, or which page of a sign-in
 	ask  string // "group", "patient" or "system": level of a kick-off
 	post bool   // a search by POST
 }
@@ -30,6 +31,21 @@ func (s *Server) classify(r *http.Request) call {
 	switch path {
 	case "oauth2/token":
 		return call{op: "token"}
+	case "oauth2/authorize":
+		return call{op: "authorize"}
+	case "oauth2/authorize/sign-in", "oauth2/authorize/patient", "oauth2/authorize/consent":
+		return call{op: "authorize", doc: strings.TrimPrefix(path, "oauth2/authorize/")}
+	case "oauth2/introspect":
+		return call{op: "introspect"}
+	case "oauth2/register":
+		return call{op: "register"}
+	case "oauth2/revoke":
+		if s.knobs.Revocation {
+			return call{op: "revoke"}
+		}
+		return call{op: "other"}
+	case stylePath:
+		return call{op: "style"}
 	case "api/FHIR/R4/.well-known/smart-configuration":
 		return call{op: "discovery", doc: "smart"}
 	case "oauth2/.well-known/openid-configuration", "api/FHIR/R4/.well-known/openid-configuration":
@@ -91,6 +107,7 @@ func (s *Server) classifyFHIR(r *http.Request, seg []string) call {
 // dispatch answers a call.
 func (s *Server) dispatch(w *recorder, r *http.Request, c call) {
 	s.commonHeaders(w)
+	s.cors(w, r, c)
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusOK)
 		return
@@ -99,7 +116,19 @@ func (s *Server) dispatch(w *recorder, r *http.Request, c call) {
 	switch c.op {
 	case "token":
 		s.token(w, r)
-	case "discovery", "keys", "metadata":
+	case "authorize":
+		if c.doc == "" {
+			s.authorize(w, r)
+		} else {
+			s.step(w, r, c.doc)
+		}
+	case "introspect":
+		s.introspect(w, r)
+	case "register":
+		s.dynamicClient(w, r)
+	case "revoke":
+		s.revoke(w, r)
+	case "discovery", "keys", "metadata", "style":
 		if !get {
 			s.methodNotAllowed(w, r)
 			return
@@ -109,6 +138,8 @@ func (s *Server) dispatch(w *recorder, r *http.Request, c call) {
 			s.metadata(w, r)
 		case c.op == "keys":
 			s.oidcKeys(w)
+		case c.op == "style":
+			s.style(w)
 		case c.doc == "smart":
 			s.smartConfiguration(w, r)
 		default:

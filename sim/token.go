@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"mime"
 	"net/http"
@@ -14,14 +15,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// token answers the token endpoint: POST, form-encoded, client_credentials. Refusals are
-// Epic's: status 400, a code, and no description (OAuth 2.0 specification, high). The reason
-// goes to the log alone.
+// token answers the token endpoint: POST, form-encoded. Refusals are Epic's: status 400, a code, and no
+// description (OAuth 2.0 specification, high). The reason goes to the log alone.
 func (s *Server) token(w *recorder, r *http.Request) {
-	h := w.Header()
-	h["Cache-Control"] = []string{"no-cache, no-store,no-store"}
-	h.Set("Pragma", "no-cache")
-	h.Set("X-Frame-Options", "sameorigin")
+	tokenHeaders(w)
 	if r.Method != http.MethodPost {
 		s.methodNotAllowed(w, r)
 		return
@@ -32,13 +29,26 @@ func (s *Server) token(w *recorder, r *http.Request) {
 		return
 	}
 	switch form.Get("grant_type") {
+	case "authorization_code":
+		s.exchange(w, r, form)
+	case "refresh_token":
+		s.refreshGrant(w, r, form)
 	case "client_credentials":
 		s.clientCredentials(w, r, form)
+	case jwtBearerGrant:
+		s.jwtBearer(w, r, form)
 	case "":
 		s.refuseToken(w, "invalid_request", "grant_type is missing")
 	default:
 		s.refuseToken(w, "unsupported_grant_type", "the grant type is not modelled")
 	}
+}
+
+func tokenHeaders(w http.ResponseWriter) {
+	h := w.Header()
+	h["Cache-Control"] = []string{"no-cache, no-store,no-store"}
+	h.Set("Pragma", "no-cache")
+	h.Set("X-Frame-Options", "sameorigin")
 }
 
 // tokenForm reads the body by the rules of RFC 6749 section 3.2: form-encoded, no parameter
@@ -56,7 +66,7 @@ func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, string) {
 			return nil, "parameter " + clip(name) + " occurs twice"
 		}
 	}
-	for _, name := range []string{"client_assertion", "client_secret", "grant_type", "code", "refresh_token"} {
+	for _, name := range []string{"assertion", "client_assertion", "client_secret", "code", "code_verifier", "grant_type", "refresh_token", "token"} {
 		if r.URL.Query().Has(name) {
 			return nil, "parameter " + name + " stands in the query"
 		}
@@ -64,27 +74,123 @@ func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, string) {
 	return r.PostForm, ""
 }
 
-func (s *Server) clientCredentials(w *recorder, r *http.Request, form url.Values) {
+// denial is why a client did not sign in.
+type denial struct{ code, reason string }
+
+// authenticate signs the client in by its registered method and no other (Epic's OAuth 2.0
+// specification, high): on every grant, that of refresh included.
+func (s *Server) authenticate(w *recorder, r *http.Request, form url.Values) (*registration, *denial) {
 	const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" //nolint:gosec // a name, no credential
+	scheme, basic, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	ways := 0
+	for _, sent := range []bool{scheme != "", form.Has("client_secret"), form.Has("client_assertion")} {
+		if sent {
+			ways++
+		}
+	}
+	find := func(id string) (*registration, string) {
+		reg, reason := s.apps.find(id, s.clock.now())
+		if reg != nil {
+			w.x.Client = reg.ClientID
+		}
+		return reg, reason
+	}
+	invalid := func(reason string) (*registration, *denial) { return nil, &denial{"invalid_client", reason} }
+	if ways > 1 {
+		return nil, &denial{"invalid_request", "the client signs in by several methods at once"}
+	}
+	var reg *registration
+	var reason string
+	method := AuthNone
 	switch {
-	case form.Get("client_assertion") == "":
+	case form.Has("client_assertion"):
+		method = AuthKey
+		if form.Get("client_assertion_type") != jwtBearer {
+			return nil, &denial{"invalid_request", "client_assertion_type is not jwt-bearer"}
+		}
+		if reg, reason = s.checkAssertion(r.Context(), form.Get("client_assertion"), s.origin(r)+s.TokenPath(), find); reason != "" {
+			return invalid(reason)
+		}
+	case scheme != "":
+		method = AuthSecret
+		if !strings.EqualFold(scheme, "Basic") {
+			return invalid("the Authorization scheme is not Basic")
+		}
+		if reg, reason = s.checkBasic(basic, find); reason != "" {
+			return invalid(reason)
+		}
+	case form.Get("client_id") == "":
+		return invalid("the client does not say who it is: no client_id, no Authorization, client_assertion is missing")
+	default:
+		if form.Has("client_secret") {
+			method = AuthSecret
+		}
+		if reg, reason = find(form.Get("client_id")); reason != "" {
+			return invalid(reason)
+		}
+		if method == AuthSecret && !same(reg.Secret, form.Get("client_secret")) {
+			return invalid("wrong client secret")
+		}
+	}
+	switch id := form.Get("client_id"); {
+	case id != "" && id != reg.ClientID:
+		return invalid("client_id differs from the client that signs in")
+	case reg.auth() != method && method == AuthNone && reg.auth() == AuthKey:
+		return invalid("client_assertion is missing")
+	case reg.auth() != method:
+		return invalid("the app is registered for " + reg.auth() + " and comes with " + method)
+	}
+	return reg, nil
+}
+
+// checkBasic reads id and secret of HTTP Basic. Epic's text wants both URL-encoded before base64, a
+// practitioner found that they must not be: the knob basic_decode decides.
+func (s *Server) checkBasic(basic string, find func(string) (*registration, string)) (*registration, string) {
+	raw, err := base64.StdEncoding.DecodeString(basic)
+	id, secret, ok := strings.Cut(string(raw), ":")
+	if err != nil || !ok {
+		return nil, "the Basic header is not base64 of id:secret"
+	}
+	var lastReason string
+	for _, form := range []string{"raw", "encoded"} {
+		if s.knobs.BasicDecode != "both" && s.knobs.BasicDecode != form {
+			continue
+		}
+		id, secret := id, secret
+		if form == "encoded" {
+			var bad1, bad2 error
+			id, bad1 = url.QueryUnescape(id)
+			secret, bad2 = url.QueryUnescape(secret)
+			if bad1 != nil || bad2 != nil {
+				continue
+			}
+		}
+		reg, reason := find(id)
+		switch {
+		case reg == nil:
+			lastReason = reason
+		case reg.auth() != AuthSecret:
+			return reg, "the app is registered for " + reg.auth() + " and comes with a secret"
+		case same(reg.Secret, secret):
+			return reg, ""
+		default:
+			lastReason = "wrong client secret, or its encoding is not what the server reads (knob basic_decode=" + s.knobs.BasicDecode + ")"
+		}
+	}
+	if lastReason == "" {
+		lastReason = "the Basic header cannot be decoded"
+	}
+	return nil, lastReason
+}
+
+func (s *Server) clientCredentials(w *recorder, r *http.Request, form url.Values) {
+	if form.Get("client_assertion") == "" {
 		s.refuseToken(w, "invalid_client", "client_assertion is missing")
 		return
-	case form.Get("client_assertion_type") != jwtBearer:
-		s.refuseToken(w, "invalid_request", "client_assertion_type is not jwt-bearer")
-		return
 	}
-	tokenURL := s.origin(r) + s.TokenPath()
-	reg, reason := s.checkAssertion(r.Context(), form.Get("client_assertion"), tokenURL)
-	if reg != nil {
-		w.x.Client = reg.ClientID
-	}
-	if reason != "" {
-		s.refuseToken(w, "invalid_client", reason)
-		return
-	}
-	if id := form.Get("client_id"); id != "" && id != reg.ClientID {
-		s.refuseToken(w, "invalid_client", "client_id differs from the assertion's iss")
+	reg, refused := s.authenticate(w, r, form)
+	if refused != nil {
+		s.refuseToken(w, refused.code, refused.reason)
 		return
 	}
 	if reg.kind() != Backend {
@@ -113,15 +219,25 @@ func (s *Server) clientCredentials(w *recorder, r *http.Request, form url.Values
 
 func (s *Server) refuseToken(w *recorder, code, reason string) {
 	w.x.Reason = code + ": " + reason
-	w.sendJSON(http.StatusBadRequest, "application/json", struct {
+	status := http.StatusBadRequest
+	if code == "invalid_client" && s.knobs.TokenErrorStatus == http.StatusUnauthorized {
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", "Basic")
+	}
+	w.sendJSON(status, "application/json", struct {
 		Error       string  `json:"error"`
 		Description *string `json:"error_description"`
 	}{code, nil})
 }
 
-// scope spells the registered APIs as scopes: v2 with one letter each and category queries
-// for licensed sub-types (capture of April 2026, high), or v1.
+// scope spells the registered APIs as the scopes of a backend token.
 func (s *Server) scope(reg *registration) string {
+	return strings.Join(s.scopeList(reg, "system"), " ")
+}
+
+// scopeList spells the registered APIs as scopes of a level: v2 with one letter each and category queries
+// for licensed sub-types (capture of April 2026, high), or v1.
+func (s *Server) scopeList(reg *registration, level string) []string {
 	var list []string
 	seen := map[string]bool{}
 	add := func(scope string) {
@@ -136,7 +252,7 @@ func (s *Server) scope(reg *registration) string {
 				continue
 			}
 			if reg.ScopeVersion == "v1" {
-				add("system/" + typ + "." + do.v1)
+				add(level + "/" + typ + "." + do.v1)
 				continue
 			}
 			queries := 0
@@ -144,17 +260,17 @@ func (s *Server) scope(reg *registration) string {
 				system := categorySystems[typ]
 				for _, category := range sub.categories {
 					if system != "" {
-						add("system/" + typ + "." + do.letter + "?category=" + system + "|" + category)
+						add(level + "/" + typ + "." + do.letter + "?category=" + system + "|" + category)
 						queries++
 					}
 				}
 			}
 			if queries == 0 {
-				add("system/" + typ + "." + do.letter)
+				add(level + "/" + typ + "." + do.letter)
 			}
 		}
 	}
-	return strings.Join(list, " ")
+	return list
 }
 
 // categorySystems are those of the types that Epic grants by category query.
