@@ -377,7 +377,7 @@ func TestNothingOfALaunchPrintsASecret(t *testing.T) {
 	_ = memory.Create(t.Context(), "k", smart.Record{Data: []byte("CANARY")})
 	record, _ := memory.Get(t.Context(), "k")
 	for name, v := range map[string]any{
-		"session": s, "session value": *s, "issuer": a.Issuers[0], "issuers": a.Issuers, "authorization": auth, "record": record, "memory": memory, //nolint:govet // printing is the purpose
+		"session": s, "session value": *s, "issuer": a.Issuers[0], "issuers": a.Issuers, "authorization": auth, "record": record, "memory": memory,
 	} {
 		if out := everyPrint(v); strings.Contains(out, "CANARY") || strings.Contains(out, "pat-1") || strings.Contains(out, s.ID) {
 			t.Errorf("%s prints %s", name, out)

@@ -168,6 +168,9 @@ func (a *App) exchange(ctx context.Context, iss *Issuer, conf *Configuration, p 
 	}
 	d.setToken(ans.grant, sent)
 	d.Ends = a.ends(iss, d, ans.ends)
+	if end := a.grantEnd(ctx, iss, conf, d); !end.IsZero() && end.Before(d.Ends) && end.After(now) {
+		d.Ends = end
+	}
 
 	id, err1 := a.newSecret(16)
 	secret, err2 := a.newSecret(32)

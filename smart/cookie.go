@@ -25,7 +25,7 @@ func (a *App) cookieName(kind, of string) string {
 }
 
 func (a *App) cookie(name, value string, seconds int) *http.Cookie {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // Secure but for http on this machine, where browsers would not send it
 		Name: name, Value: value, Path: "/", MaxAge: seconds,
 		HttpOnly: true, Secure: a.https(), SameSite: http.SameSiteLaxMode,
 	}

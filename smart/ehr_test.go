@@ -43,7 +43,8 @@ type ehr struct {
 	redirect string
 	patient  string // of the next launch
 	rotate   bool
-	reuse    bool // reuse of an old refresh token ends the grant
+	ends     time.Time // of every grant, told by introspection
+	reuse    bool      // reuse of an old refresh token ends the grant
 
 	codes     map[string]*granted
 	families  []*family
@@ -112,6 +113,14 @@ func (e *ehr) handle(w http.ResponseWriter, r *http.Request) {
 		e.token(w, r)
 	case "/oauth2/keys":
 		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: idKey().Public(), KeyID: "k+/=", Algorithm: "RS256", Use: "sig"}}})
+	case "/oauth2/introspect":
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.ends.IsZero() || !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer CANARY-access") || !strings.HasPrefix(r.PostFormValue("token"), "CANARY-refresh") {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprintf(w, `{"active":true,"exp":%d}`, e.ends.Unix())
 	case "/oauth2/revoke":
 		e.mu.Lock()
 		e.revoked = append(e.revoked, r.PostFormValue("token"))

@@ -265,38 +265,38 @@ func (a *App) revoke(ctx context.Context, d sessionData) error {
 	if conf.RevocationEndpoint == "" {
 		return nil
 	}
-	u, err := url.Parse(conf.RevocationEndpoint)
-	if err != nil {
-		return &Error{Op: "revoke", Err: errors.New("endpoint is no usable URL")}
-	}
 	var failed error
 	for _, t := range []struct{ hint, token string }{{"refresh_token", d.Refresh}, {"access_token", d.Access}} {
-		if t.token == "" {
-			continue
-		}
-		audience := iss.Audience
-		if audience == "" {
-			audience = conf.TokenEndpoint
-		}
-		form := url.Values{"token": {t.token}, "token_type_hint": {t.hint}}
-		body, _, basic, err := iss.authenticate(form, audience, a, 0)
-		if err != nil {
-			return err
-		}
-		res, err := a.caller().do(ctx, "revoke", u, 64<<10, func(r *http.Request) {
-			post(r, body, iss.Header)
-			if basic != "" {
-				r.Header.Set("Authorization", basic)
-			}
-		})
-		switch {
-		case err != nil:
-			failed = errors.Join(failed, err)
-		case res.status < 200 || res.status > 299:
-			e := refused(res)
-			e.Op = "revoke"
-			failed = errors.Join(failed, e)
+		if t.token != "" {
+			q := a.query(iss, conf, t.token, t.hint)
+			failed = errors.Join(failed, Revoke(ctx, q))
 		}
 	}
 	return failed
+}
+
+// query is a question about a token to the issuer's server.
+func (a *App) query(iss *Issuer, conf *Configuration, token, hint string) TokenQuery {
+	return TokenQuery{
+		Configuration: conf, Token: NewSecret(token), Hint: hint, Issuer: *iss,
+		HTTP: a.HTTP, InsecureHTTP: a.InsecureHTTP, Now: a.now,
+	}
+}
+
+// grantEnd asks for the end of a refresh token where nothing else tells: at Epic introspection is the
+// only way to learn it. Zero means unknown; no sign-in fails or waits long for it.
+func (a *App) grantEnd(ctx context.Context, iss *Issuer, conf *Configuration, d sessionData) time.Time {
+	if d.Refresh == "" || iss.GrantLife > 0 || IntrospectionURL(conf) == "" {
+		return time.Time{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	q := a.query(iss, conf, d.Refresh, "refresh_token")
+	q.Bearer = NewSecret(d.Access)
+	in, err := Introspect(ctx, q)
+	if err != nil || !in.Active {
+		a.log(ctx, slog.LevelDebug, "the end of the grant is unknown", "base", iss.String(), "err", err)
+		return time.Time{}
+	}
+	return in.Expires
 }

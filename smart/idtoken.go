@@ -16,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
+// Why there is no user, for errors.Is. Each comes inside an [*Error].
 var (
 	// ErrIDToken: an id_token that does not pass. The cause says which rule.
 	ErrIDToken = errors.New("id_token refused")
@@ -119,6 +120,7 @@ func whyNot(err error) string {
 
 type keySetOf func(ctx context.Context, jwt string) ([]byte, error)
 
+// VerifySignature calls f.
 func (f keySetOf) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
 	return f(ctx, jwt)
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// ErrSignInAgain: the session cannot be renewed any more, or there is none. The person must sign in
-// again. It comes inside an [*Error].
+// ErrSignInAgain is a session that cannot be renewed any more, or none. The person must sign in again.
+// It comes inside an [*Error].
 var ErrSignInAgain = errors.New("sign in again")
 
 const (
@@ -60,7 +60,7 @@ func (s *Session) Token(ctx context.Context, base, refused string) (string, erro
 		s.now.mu.Unlock()
 		dead := refused != "" && d.Access == refused
 		if !dead && (d.fresh(now) || d.usable(now) && (now.Before(pause) || ctx.Err() != nil)) {
-			return d.Access, nil
+			return d.Access, nil //nolint:nilerr // the old token is good enough for a caller that has no time to wait
 		}
 		if ctx.Err() != nil {
 			return "", &Error{Op: "token", Err: network(ctx.Err())}

@@ -287,6 +287,7 @@ func TestTheAbsoluteEndIsNotMovedByRotation(t *testing.T) {
 		{"named by the server", func(e *ehr, _ *smart.App) {
 			e.answer = func(_ string, m map[string]any) { m["refresh_expires_in"] = 10800 }
 		}, 3 * time.Hour},
+		{"told by introspection", func(e *ehr, _ *smart.App) { e.ends = start.Add(3 * time.Hour) }, 3 * time.Hour},
 		{"nobody says", func(*ehr, *smart.App) {}, 180 * 24 * time.Hour},
 	}
 	for _, tt := range tests {

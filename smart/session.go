@@ -193,8 +193,8 @@ func (a *App) End(ctx context.Context, s *Session) error {
 	}
 	a.forget(s.key)
 	var d sessionData
-	if json.Unmarshal(r.Data, &d) != nil {
-		return nil
+	if err := json.Unmarshal(r.Data, &d); err != nil {
+		return nil //nolint:nilerr // it is gone, and holds nothing to revoke
 	}
 	return a.revoke(ctx, d)
 }
