@@ -223,7 +223,7 @@ func (a *App) ends(iss *Issuer, d sessionData, server time.Duration) time.Time {
 
 // record is the session for the Store. One that cannot be renewed ends with its token.
 func (d *sessionData) record() (Record, error) {
-	data, err := json.Marshal(d)
+	data, err := json.Marshal(d) //nolint:gosec // the Store seals it, as it must
 	if err != nil {
 		return Record{}, err
 	}

@@ -35,7 +35,8 @@ var (
 // Error is how everything in this package fails. Error() and %v are fit for logs: they hold no
 // token, no assertion, no key, no query and nothing of an answer but a known OAuth code.
 type Error struct {
-	// Op is what was being done: "secret", "key", "discover", "assertion", "token".
+	// Op is what was being done: "secret", "key", "key set", "discover", "assertion", "launch",
+	// "authorize", "callback", "token", "id_token", "session", "introspect", "revoke", "register".
 	Op string
 	// URL is scheme, host and path of the request that failed; "" if none was made.
 	URL string
