@@ -14,26 +14,35 @@ import (
 
 	"github.com/andironhq/andiron/epic"
 	"github.com/andironhq/andiron/fhir"
-	"github.com/andironhq/andiron/r4"
 	"github.com/andironhq/andiron/smart"
 )
 
 func (a *app) doctorCmd() *cobra.Command {
-	var patient string
+	var patient, assertion string
+	var list bool
 	cmd := &cobra.Command{
 		Use: "doctor [CONNECTION]", GroupID: "start",
-		Short: "Try a connection step by step, and say what mends it",
-		Long: `Tries discovery, key, token, metadata and a first read. Every step runs, and each is ok, FAIL, or
-waiting for another one that failed; after a failure stands the command that mends it. The exit
+		Short: "Try a connection step by step, name the cause and what mends it",
+		Long: `Tries a connection from end to end: discovery, clock, key and published key set, the signed
+statement by every rule, redirect URI, sign-in, scopes, metadata, a first read and search of each
+usual resource type, and whether the app may export. Nothing is written and no export is started.
+
+Each step is ok, warn, FAIL, off (not registered for the app) or waiting for another one. Then
+come the causes, each with an id that stays ("andiron help causes" lists them): certain where it
+can be seen from here; where the server's silence leaves several, the likelier first. The exit
 code is 10 when something failed.
 
-With the URL of the published key set (jwks) it also compares that with the key. The first read
-asks for a Patient that cannot exist, unless --patient names one: that a server answers 404 and
-not 401 or 403 is the good news. Nothing is written anywhere.`,
+--assertion checks a signed JWT that another program made, a file with one or more of them (- is
+standard input). It is sent nowhere.`,
 		Example: `  andiron doctor
-  andiron doctor mercy -o json`,
+  andiron doctor mercy -o json
+  andiron doctor mercy --assertion jwt.txt
+  andiron doctor --assertion - --client-id ID --token-url URL --jwks URL`,
 		Args: a.arguments(0, 1, "one name of a connection"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if list {
+				return a.listCauses()
+			}
 			if len(args) > 0 {
 				if a.settings.flags.Exists("connection") || a.settings.flags.Exists("fhir") {
 					return usagef("name the connection once: as an argument or with a flag")
@@ -47,45 +56,83 @@ not 401 or 403 is the good news. Nothing is written anywhere.`,
 				}
 				a.settings = s
 			}
-			return a.doctor(cmd.Context(), patient)
+			return a.doctor(cmd.Context(), patient, assertion)
 		},
 		ValidArgsFunction: a.completeConnections,
 	}
 	cmd.Flags().StringVar(&patient, "patient", "", "`ID` of a patient to read")
+	cmd.Flags().StringVar(&assertion, "assertion", "", "check the signed JWTs in this `FILE` instead (- is standard input)")
+	cmd.Flags().BoolVar(&list, "list", false, "list the causes that doctor can name")
 	a.addConnection(cmd)
 	return cmd
+}
+
+// listCauses is the catalogue as data.
+func (a *app) listCauses() error {
+	type row struct {
+		ID    string `json:"id"`
+		Title string `json:"title"`
+		Why   string `json:"why,omitempty"`
+		Site  string `json:"site,omitempty"`
+		More  string `json:"more"`
+	}
+	t := table{columns: []string{"id", "title"}}
+	var docs []row
+	var lines []any
+	for _, c := range causes {
+		r := row{c.id, c.title, c.why, c.site, c.more}
+		t.add(c.id, c.title)
+		docs = append(docs, r)
+		lines = append(lines, r)
+	}
+	return a.emit(t, docs, lines)
 }
 
 // The states of a step.
 const (
 	stepOK      = "ok"
+	stepWarn    = "warn"
 	stepFail    = "fail"
+	stepOff     = "off" // not registered for the app: no fault
 	stepWaiting = "waiting"
 )
 
 // step is one line of doctor.
 type step struct {
-	Check string   `json:"check"`
-	State string   `json:"state"`
-	Text  string   `json:"text"`
-	Why   string   `json:"why,omitempty"`
-	Fix   []string `json:"fix,omitempty"`
-	More  string   `json:"more,omitempty"`
+	Check    string   `json:"check"`
+	State    string   `json:"state"`
+	Text     string   `json:"text"`
+	Resource string   `json:"resource,omitempty"`
+	Rule     string   `json:"rule,omitempty"`
+	Cause    string   `json:"cause,omitempty"`
+	Why      string   `json:"why,omitempty"`
+	Fix      []string `json:"fix,omitempty"`
+	More     string   `json:"more,omitempty"`
 }
 
-func (a *app) doctor(ctx context.Context, patient string) error {
-	c, err := a.choose()
+func (a *app) doctor(ctx context.Context, patient, assertion string) error {
+	c, err := a.chooseFor(assertion)
 	if err != nil {
 		return err
 	}
 	if patient == "" && c.dev != nil && len(c.dev.Patients) > 0 {
 		patient = c.dev.Patients[0].ID
 	}
-	d := &examination{a: a, c: c, ctx: ctx}
-	if c.NoAuth {
-		d.plain(patient)
-	} else {
-		d.all(patient)
+	if patient == "" && c.Kind == "sandbox" {
+		patient = epic.SandboxPatient
+	}
+	d := &examination{a: a, c: c, ctx: ctx, patient: patient}
+	switch {
+	case assertion != "":
+		if err := d.foreign(assertion); err != nil {
+			return err
+		}
+	case c.NoAuth:
+		client := d.client()
+		d.metadata(client)
+		d.resources(client, nil)
+	default:
+		d.all()
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -100,13 +147,34 @@ func (a *app) doctor(ctx context.Context, patient string) error {
 	return nil
 }
 
+// chooseFor is choose; for a foreign assertion a token URL and a client id are enough.
+func (a *app) chooseFor(assertion string) (*connection, error) {
+	f := a.settings.flags
+	if assertion != "" && !f.Exists("connection") && !f.Exists("fhir") && f.Exists("token_url") {
+		c := &connection{
+			Kind: "production", ClientID: f.String("client_id"), TokenURL: f.String("token_url"), JWKS: f.String("jwks"),
+			Launch: launchBackend, origins: map[string]string{},
+		}
+		c.Key = reference{text: f.String("key")}
+		a.connection = c
+		return c, nil
+	}
+	return a.choose()
+}
+
 // examination is one run of doctor.
 type examination struct {
-	a     *app
-	c     *connection
-	ctx   context.Context //nolint:containedctx // it lives as long as one command
-	steps []step
-	auth  *smart.Backend
+	a       *app
+	c       *connection
+	ctx     context.Context //nolint:containedctx // it lives as long as one command
+	patient string
+	steps   []step
+	found   diagnoses
+	conf    *smart.Configuration
+	auth    *smart.Backend
+	set     *smart.PublishedSet
+	setErr  error
+	quiet   bool // a cause that was found explains a refusal of the client
 }
 
 func (d *examination) add(check, state, text string) *step {
@@ -114,56 +182,105 @@ func (d *examination) add(check, state, text string) *step {
 	return &d.steps[len(d.steps)-1]
 }
 
-// fail explains an error; advice to run doctor is of no use here.
-func (d *examination) fail(check string, err error) {
-	p := d.a.explain(err)
-	s := d.add(check, stepFail, p.Title)
-	s.Why, s.More = p.Why, p.More
-	for _, x := range p.Checked {
-		if x.State == epic.CheckFail {
-			s.Why = strings.TrimSpace(s.Why + "\n" + x.Text)
-		}
-	}
-	s.Fix = slices.DeleteFunc(slices.Clone(p.Fix), func(f string) bool { return strings.HasPrefix(f, "andiron doctor") })
+// certain fails a step for a cause that is known from here.
+func (d *examination) certain(check, id, found string, fix ...string) *step {
+	s := d.add(check, stepFail, found)
+	d.blame(s, id, true, fix...)
+	return s
 }
 
-func (d *examination) all(patient string) {
-	discovered := d.discovery()
-	key := d.key()
-	signedIn := false
+func (d *examination) blame(s *step, id string, certain bool, fix ...string) {
+	x := d.found.add(id, certain, false, s.Text, fix...)
+	if s.Cause == "" {
+		s.Cause, s.Why, s.More = id, x.Why, x.More
+	}
+	s.Fix = append(s.Fix, fix...)
+}
+
+// warn notes what works now and may not always.
+func (d *examination) warn(check, id, found string, fix ...string) {
+	s := d.add(check, stepWarn, found)
+	x := d.found.add(id, true, true, found, fix...)
+	s.Cause, s.Why, s.More, s.Fix = id, x.Why, x.More, fix
+}
+
+// fail explains an error as a cause; advice to run doctor is of no use here.
+func (d *examination) fail(check, id string, err error) {
+	p := d.a.explain(err)
+	s := d.add(check, stepFail, p.Title)
+	for _, x := range p.Checked {
+		if x.State == epic.CheckFail {
+			s.Text += "\n" + x.Text
+		}
+	}
+	d.blame(s, id, true, slices.DeleteFunc(slices.Clone(p.Fix), func(f string) bool { return strings.HasPrefix(f, "andiron doctor") })...)
+	if p.Why != "" {
+		s.Why = p.Why
+	}
+}
+
+// netCause is the cause of an error that came before or in place of an answer.
+func netCause(err error) string {
+	var status interface{ HTTPStatus() int }
 	switch {
-	case key == nil:
+	case errors.As(err, &status) && status.HTTPStatus() >= 500, errors.As(err, &status) && status.HTTPStatus() == http.StatusTooManyRequests:
+		return "server-trouble"
+	case errors.As(err, &status) && status.HTTPStatus() != 0, errors.Is(err, smart.ErrNotJSON):
+		return "base-wrong"
+	case errors.Is(err, smart.ErrNoEndpoint):
+		return "no-token-endpoint"
+	}
+	return "unreachable"
+}
+
+func (d *examination) all() {
+	discovered := d.discovery()
+	ready := d.credentials()
+	client := d.client()
+	switch {
+	case !ready:
 		d.add("token", stepWaiting, "for the key")
 	case !discovered && d.c.TokenURL == "":
 		d.add("token", stepWaiting, "for discovery")
-	case d.c.ClientID == "":
-		d.fail("token", &problem{Title: d.c.title() + " has no client id (client_id)", Fix: d.setFix("client_id=ID")})
+	case d.c.Launch == launchBackend:
+		ready = d.token()
+		d.metadata(client)
+		if !ready {
+			d.add("read", stepWaiting, "for the token")
+			return
+		}
+		client.Auth = d.auth
+		scope, _, _ := d.auth.Granted()
+		granted := smart.ParseScopes(scope)
+		d.scopes(smart.ParseScopes(d.c.Scope), granted)
+		d.resources(client, granted)
+		d.export(client, granted)
+		return
 	default:
-		signedIn = d.token(key)
-	}
-	client := d.client()
-	d.metadata(client)
-	if !signedIn {
-		d.add("read", stepWaiting, "for the token")
+		d.person(client)
 		return
 	}
-	client.Auth = d.auth
-	d.read(client, patient)
-}
-
-func (d *examination) plain(patient string) {
-	client := d.client()
 	d.metadata(client)
-	d.read(client, patient)
+	d.add("read", stepWaiting, "for the token")
 }
 
-// setFix is the command that changes a named connection; none for one made of flags.
-func (d *examination) setFix(change string) []string {
-	if d.c.Name == "" {
-		return nil
+// setFix is the command that changes this connection: by name, or the command with another flag.
+func (d *examination) setFix(name, value string) []string {
+	switch {
+	case d.c.dev != nil:
+	case d.c.Name != "":
+		if value == "" {
+			return []string{"andiron connection set " + d.c.Name + " " + name + "="}
+		}
+		return []string{"andiron connection set " + d.c.Name + " " + name + "=" + shellQuote(value)}
+	case len(d.c.adHoc) > 0 && value != "":
+		k, _ := findKey(name)
+		return []string{"andiron doctor" + d.a.connectionFlagsWith(k.flag(), value)}
 	}
-	return []string{"andiron connection set " + d.c.Name + " " + change}
+	return nil
 }
+
+func (d *examination) isEpic() bool { return d.c.Kind != "sim" }
 
 func (d *examination) client() *fhir.Client {
 	client := &fhir.Client{
@@ -178,61 +295,57 @@ func (d *examination) client() *fhir.Client {
 func (d *examination) discovery() bool {
 	conf, err := smart.Discover(d.ctx, nil, d.c.FHIR)
 	if err != nil {
-		d.fail("discovery", err)
+		d.fail("discovery", netCause(err), err)
 		return false
 	}
+	d.conf = conf
 	if conf.TokenEndpoint == "" {
 		s := d.add("discovery", stepFail, "the server names no token endpoint")
-		s.Why = "At Epic the base ends in /api/FHIR/R4; the path before is each site's own, and its case matters."
-		s.Fix = d.setFix("token_url=URL")
+		d.blame(s, "no-token-endpoint", true, d.setFix("token_url", "URL")...)
 		return false
 	}
 	text := "token endpoint " + conf.TokenEndpoint
 	if conf.Fallback {
 		text += " (by way of /metadata: the server has no usable smart-configuration)"
 	}
-	if skew := d.skew(conf.Date); skew != "" {
-		text += "; " + skew
-	}
 	d.add("discovery", stepOK, text)
+	if !conf.Date.IsZero() {
+		d.clock(conf.Date)
+	}
+	if d.c.TokenURL != "" && d.c.TokenURL != conf.TokenEndpoint {
+		d.warn("discovery", "audience-proxied", "the connection's token URL is another one than the server names", d.setFix("token_url", "")...)
+	}
 	return true
 }
 
-// skew speaks up when the clocks differ by more than an assertion bears.
-func (d *examination) skew(server time.Time) string {
-	if server.IsZero() {
-		return ""
-	}
+// clock compares the clocks; a Date has whole seconds.
+func (d *examination) clock(server time.Time) {
 	diff := d.a.now().Sub(server).Round(time.Second)
-	if diff.Abs() < 30*time.Second {
-		return ""
+	if diff.Abs() <= 6*time.Second {
+		d.add("clock", stepOK, "this machine's clock and the server's agree")
+		return
 	}
-	if diff > 0 {
-		return fmt.Sprintf("this machine's clock is %s ahead of the server's", diff)
+	text := fmt.Sprintf("this machine's clock is %s ahead of the server's", diff)
+	if diff < 0 {
+		text = fmt.Sprintf("this machine's clock is %s behind the server's", -diff)
 	}
-	return fmt.Sprintf("this machine's clock is %s behind the server's", -diff)
+	d.warn("clock", "clocks-differ", text, d.clockFix()...)
 }
 
-func (d *examination) key() *smart.Key {
-	key, err := d.a.privateKey(d.ctx, d.c)
-	if err != nil {
-		d.fail("key", err)
-		return nil
+// clockFix sets clocks right: a simulator's by its control, this machine's by its own means.
+func (d *examination) clockFix() []string {
+	if d.c.Kind == "sim" {
+		return []string{"andiron sim clock --skew=0s" + d.a.connectionFlags()}
 	}
-	if d.c.JWKS == "" {
-		d.add("key", stepOK, fmt.Sprintf("%s, kid %s (no jwks is configured to compare it with)", key.Algorithm(), key.ID()))
-		return key
+	return []string{"timedatectl set-ntp true   # or what else sets this machine's clock"}
+}
+
+// tokenURL is where the app signs in.
+func (d *examination) tokenURL() string {
+	if d.c.TokenURL != "" || d.conf == nil {
+		return d.c.TokenURL
 	}
-	checks, fix := d.a.published(d.ctx, d.c, key)
-	for _, c := range checks {
-		if c.State == epic.CheckFail {
-			s := d.add("key", stepFail, c.Text)
-			s.Fix, s.More = fix, "key-sets"
-			return key // the token step shows whether the server minds
-		}
-	}
-	d.add("key", stepOK, fmt.Sprintf("%s, kid %s is in the published key set", key.Algorithm(), key.ID()))
-	return key
+	return d.conf.TokenEndpoint
 }
 
 // published holds a key against the key set under the connection's URL, and says what mends a
@@ -295,106 +408,47 @@ func (a *app) published(ctx context.Context, c *connection, key *smart.Key) (che
 	return bad(text, fixes...)
 }
 
-func (d *examination) token(key *smart.Key) bool {
-	d.auth = &smart.Backend{
-		Base: d.c.FHIR, ClientID: d.c.ClientID, Key: key, TokenURL: d.c.TokenURL, Scope: d.c.Scope, Tries: 2, Now: d.a.now,
-	}
-	if _, err := d.auth.Token(d.ctx, d.c.FHIR, ""); err != nil {
-		d.fail("token", err)
-		return false
-	}
-	text := "signed in"
-	if scope, expires, ok := d.auth.Granted(); ok {
-		text += fmt.Sprintf(", for %s", expires.Sub(d.a.now()).Round(time.Minute))
-		if n := len(strings.Fields(scope)); n > 0 {
-			text += ", " + count(n, "scope", "scopes")
-		}
-	}
-	d.add("token", stepOK, text)
-	return true
-}
-
-func (d *examination) metadata(client *fhir.Client) {
-	cs, err := client.Capabilities(d.ctx)
-	if err != nil {
-		d.fail("metadata", err)
-		return
-	}
-	text := "FHIR " + plain(cs.FhirVersion)
-	if cs.Software != nil {
-		text += ", " + plain(strings.TrimSpace(cs.Software.Name+" "+cs.Software.Version))
-	}
-	types := 0
-	for _, rest := range cs.Rest {
-		types += len(rest.Resource)
-	}
-	text += ", " + count(types, "resource type", "resource types")
-	if !strings.HasPrefix(cs.FhirVersion, "4.0") {
-		s := d.add("metadata", stepFail, text)
-		s.Why = "Andiron speaks FHIR R4 (4.0). At Epic the base ends in /api/FHIR/R4."
-		s.Fix = d.setFix("fhir=URL")
-		return
-	}
-	d.add("metadata", stepOK, text)
-}
-
-// madeUp is an id that no patient has.
-const madeUp = "andiron-doctor-asks-for-nobody"
-
-func (d *examination) read(client *fhir.Client, patient string) {
-	id := patient
-	if id == "" {
-		id = madeUp
-	}
-	_, err := fhir.Read[r4.Patient](d.ctx, client, id)
-	var answer *fhir.Error
-	switch {
-	case err == nil:
-		d.add("read", stepOK, "a Patient was read")
-	case patient == "" && errors.As(err, &answer) && (answer.Status == http.StatusNotFound || answer.Status == http.StatusGone || answer.Status == http.StatusBadRequest):
-		d.add("read", stepOK, fmt.Sprintf("the server lets the app read Patient (it answered %d for a made-up id)", answer.Status))
-	default:
-		d.fail("read", err)
-	}
-}
-
 func (d *examination) emit(ok bool) error {
 	a := d.a
 	if a.format() == "table" {
-		for _, s := range d.steps {
+		for i := 0; i < len(d.steps); i++ {
+			s := d.steps[i]
+			text := s.Text
+			if s.Resource != "" { // what went well for many types is one line
+				var types []string
+				for j := i; j < len(d.steps) && d.steps[j].Check == s.Check && d.steps[j].State == s.State && s.State != stepFail && s.State != stepWarn; j++ {
+					types, i = append(types, d.steps[j].Resource), j
+				}
+				if len(types) > 0 {
+					text = map[string]string{stepOK: "", stepOff: "not registered for the app: "}[s.State] + strings.Join(types, ", ")
+				}
+			}
 			state := s.State
 			if state == stepFail {
 				state = "FAIL"
 			}
-			fmt.Fprintf(a.out, "%-8s %-10s %s\n", state, s.Check, strings.ReplaceAll(s.Text, "\n", "\n                    "))
-			for line := range strings.SplitSeq(s.Why, "\n") {
-				if line != "" {
-					fmt.Fprintf(a.out, "                    %s\n", line)
-				}
-			}
-			for i, f := range s.Fix {
-				label := "fix:"
-				if i > 0 {
-					label = "or:"
-				}
-				fmt.Fprintf(a.out, "                    %-6s %s\n", label, f)
-			}
-			if s.More != "" && s.State == stepFail {
-				fmt.Fprintf(a.out, "                    more:  andiron help %s\n", s.More)
-			}
+			lines := strings.Join(wrap(text, 96), "\n")
+			fmt.Fprintf(a.out, "%-8s %-10s %s\n", state, s.Check, strings.ReplaceAll(lines, "\n", "\n                    "))
 		}
+		d.found.print(a.out, d.isEpic(), !ok)
 		return nil
 	}
+	causes := d.found.sorted()
+	if causes == nil {
+		causes = []*diagnosis{}
+	}
 	doc := struct {
-		Connection string `json:"connection"`
-		FHIR       string `json:"fhir"`
-		OK         bool   `json:"ok"`
-		Checks     []step `json:"checks"`
-	}{d.c.title(), d.c.FHIR, ok, d.steps}
-	t := table{columns: []string{"check", "state", "text", "fix"}}
+		Connection string       `json:"connection"`
+		FHIR       string       `json:"fhir"`
+		Launch     string       `json:"launch"`
+		OK         bool         `json:"ok"`
+		Checks     []step       `json:"checks"`
+		Causes     []*diagnosis `json:"causes"`
+	}{d.c.title(), d.c.FHIR, d.c.Launch, ok, d.steps, causes}
+	t := table{columns: []string{"check", "state", "text", "cause", "fix"}}
 	var lines []any
 	for _, s := range d.steps {
-		t.add(s.Check, s.State, s.Text, strings.Join(s.Fix, "; "))
+		t.add(s.Check, s.State, s.Text, s.Cause, strings.Join(s.Fix, "; "))
 		lines = append(lines, s)
 	}
 	return a.emit(t, doc, lines)

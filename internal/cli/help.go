@@ -38,6 +38,7 @@ var topics = []topic{
 	{name: "network", short: "when no FHIR server answers"},
 	{name: "writes", short: "creating and updating"},
 	{name: "output", short: "formats, and what goes where"},
+	{name: "causes", short: "what doctor can find, by id", print: printCauses},
 	{name: "exit-codes", short: "what the exit code says", print: printExitCodes},
 	{name: "simulator", short: "what andiron dev plays, and what it does not"},
 }

@@ -120,7 +120,7 @@ func TestJSONOutputIsAsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{"get TYPE/ID": true, "sql QUERY": true, "keys jwks": true} // no members of ours
+	seen := map[string]bool{"get TYPE/ID": true, "sql QUERY": true, "keys jwks": true, "keys serve": true} // no members of ours
 	check := func(section, doc string) {
 		seen[section] = true
 		compareJSON(t, section, docs[section], doc)
@@ -139,6 +139,13 @@ func TestJSONOutputIsAsDocumented(t *testing.T) {
 	check("tables NAME", m.must("tables", "observation", "-o", "json"))
 	check("doctor", m.must("doctor", "-o", "json"))
 	check("keys new", m.must("keys", "new", "a.pem"))
+	check("keys publish FILE", m.must("keys", "publish", "jwks.json", "a.pem", "-o", "json"))
+	m.must("keys", "new", "b.pem")
+	check("keys publish FILE", m.must("keys", "publish", "jwks.json", "b.pem", "-o", "json"))
+	check("keys list", m.must("keys", "list", "a.pem", "-o", "json"))
+	check("doctor --list", m.must("doctor", "--list", "-o", "json"))
+	check("keys check", m.must("keys", "check", "-o", "json"))
+	check("registration", m.must("registration", "dev", "--read", "Patient,Observation:laboratory", "--scope", "patient/*.read", "-o", "json"))
 	check("sim log", m.must("sim", "log", "-o", "json", "--last", "0"))
 	check("sim clock", m.must("sim", "clock", "-o", "json"))
 	check("version", m.must("version", "-o", "json"))

@@ -16,7 +16,7 @@ func (a *app) keysCmd() *cobra.Command {
 	return a.groupCmd("keys", "connect", "Key pairs for signing in",
 		`A backend app signs in with a private key; the server fetches the public one from the key set URL
 that was registered for the app.`,
-		a.keysNewCmd(), a.keysJWKSCmd())
+		a.keysNewCmd(), a.keysListCmd(), a.keysJWKSCmd(), a.keysPublishCmd(), a.keysCheckCmd(), a.keysServeCmd())
 }
 
 func (a *app) keysNewCmd() *cobra.Command {

@@ -200,7 +200,15 @@ func startDev(program, dir string, env []string, args ...string) (*devProcess, e
 	}
 	d := &devProcess{cmd: cmd}
 	text, _ := bufio.NewReader(out).ReadString('\n')
-	if err := json.Unmarshal([]byte(text), &d.line); err != nil {
+	var members map[string]any
+	err = json.Unmarshal([]byte(text), &members)
+	d.line = map[string]string{}
+	for name, v := range members {
+		if one, ok := v.(string); ok { // the lists of applications and users are read where they are tested
+			d.line[name] = one
+		}
+	}
+	if err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		return nil, fmt.Errorf("dev did not say that it is ready: %q %s", text, stderr.String())
