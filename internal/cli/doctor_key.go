@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/andironhq/andiron/smart"
 )
@@ -36,6 +37,7 @@ func (d *examination) credentials() bool {
 	d.auth = &smart.Backend{
 		Base: d.c.FHIR, ClientID: d.c.ClientID, Key: key, TokenURL: d.c.TokenURL, Scope: d.c.Scope, Tries: 2, Now: d.a.now,
 	}
+	defer d.ownAssertion(key)
 	if d.c.JWKS == "" {
 		d.add("key", stepOK, fmt.Sprintf("%s, kid %s (no jwks is configured to compare it with)", key.Algorithm(), key.ID()))
 		return true
@@ -47,6 +49,32 @@ func (d *examination) credentials() bool {
 		d.add("key", stepOK, fmt.Sprintf("%s, kid %s is in the published key set", key.Algorithm(), key.ID()))
 	}
 	return true
+}
+
+// ownAssertion holds what this connection would sign against every rule. It is sent nowhere.
+func (d *examination) ownAssertion(key *smart.Key) {
+	if d.tokenURL() == "" {
+		return
+	}
+	lint := smart.Lint{ClientID: d.c.ClientID, Audience: d.tokenURL(), Key: key, Now: d.a.now()}
+	if d.conf != nil {
+		lint.Algorithms = d.conf.SigningAlgorithms
+	}
+	now := d.a.now
+	if d.skewed() { // the sign-in goes by the server's clock then
+		lint.ServerTime = d.conf.Date
+		now = func() time.Time { return d.conf.Date }
+	}
+	var err error
+	if lint.Assertion, err = (smart.Assertion{Key: key, ClientID: d.c.ClientID, Audience: d.tokenURL(), Now: now}).Sign(); err != nil {
+		d.fail("assertion", "key-missing", err)
+		return
+	}
+	before := len(d.steps)
+	d.judge("assertion", lint.Findings(), key, jwtParts{kid: key.ID()})
+	if len(d.steps) == before {
+		d.add("assertion", stepOK, "what the connection signs keeps every rule")
+	}
 }
 
 func (d *examination) fetchSet() {

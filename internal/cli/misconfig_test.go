@@ -275,7 +275,9 @@ func TestMisconfiguredForeignAssertion(t *testing.T) {
 func TestMisconfiguredConnection(t *testing.T) {
 	m := newMachine(t)
 	d := m.dev("--patients", "12", "--knob", "basic_decode=raw")
-	m.healthy("dev")
+	for _, name := range []string{"dev", "dev-patient", "dev-clinician"} {
+		m.healthy(name)
+	}
 	m.must("keys", "new", "own.pem")
 	own := "file:" + filepath.Join(m.dir, "own.pem")
 	jwks := filepath.Join(m.dir, "jwks.json")
