@@ -74,9 +74,10 @@ type App struct {
 	memory MemoryStore // the Store when none is given
 
 	mu       sync.Mutex
-	servers  map[string]*server  // by base, as configured
-	renewals map[string]*renewal // under way, by key of the session
-	unsaved  map[string]*unsaved // what the Store did not take, by key
+	servers  map[string]*server   // by base, as configured
+	renewals map[string]*renewal  // under way, by key of the session
+	unsaved  map[string]*unsaved  // what the Store did not take, by key
+	paused   map[string]time.Time // no renewal before this while the old token is good, by key
 	purgedAt time.Time
 }
 

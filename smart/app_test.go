@@ -456,6 +456,15 @@ func TestWithoutIDTokenThereIsNoUser(t *testing.T) {
 	}
 }
 
+func TestKeysThatCannotBeHadAreNotAForgery(t *testing.T) {
+	e := startEHR(t, newClock())
+	e.conf = func(m map[string]any) { m["jwks_uri"] = e.issuer + "/gone" }
+	a := single(t, e, nil)
+	if _, body, _ := newBrowser(t).open(a.url); cause(body) != "server" {
+		t.Errorf("cause %q, want server", cause(body))
+	}
+}
+
 // Every way in which an id_token can be wrong.
 func TestAForgedIDTokenIsRefused(t *testing.T) {
 	public := x509.MarshalPKCS1PublicKey(&idKey().PublicKey)

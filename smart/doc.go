@@ -71,8 +71,8 @@
 // # What it does not do
 //
 // A token is for one FHIR base. Asked for another one, Token answers [ErrForeignBase]. The context of
-// a launch does not change with what the user of the EHR does next. Requests to
-// the token endpoint follow no redirect, and plain http is refused except on loopback.
+// a launch does not change with what the user of the EHR does next. Requests to the token endpoint
+// follow no redirect, and plain http is refused except on loopback.
 //
 // Specification: SMART App Launch 2.2.0; OpenID Connect Core 1.0; RFC 6749, 7009, 7515, 7517, 7523, 7636,
 // 7638, 7662, 9207.

@@ -48,16 +48,19 @@ func (a *App) user(ctx context.Context, iss *Issuer, conf *Configuration, raw, n
 	}
 	now := a.now()
 	keys := &a.server(iss.Base).keys
+	var unread *Error // the keys could not be had; the verifier keeps only the text of it
 	verifier := oidc.NewVerifier(id.issuer, keySetOf(func(ctx context.Context, jwt string) ([]byte, error) {
-		return keys.verify(ctx, a, id, jwt)
+		payload, err := keys.verify(ctx, a, id, jwt)
+		unread, _ = errors.AsType[*Error](err)
+		return payload, err
 	}), &oidc.Config{
 		ClientID: iss.ClientID, SupportedSigningAlgs: id.algorithms,
 		Now: func() time.Time { return now.Add(-identityLeeway) },
 	})
 	token, err := verifier.Verify(ctx, raw)
 	if err != nil {
-		if e, ok := errors.AsType[*Error](err); ok { // the keys could not be had
-			return User{}, e
+		if unread != nil {
+			return User{}, unread
 		}
 		return User{}, badIDToken(whyNot(err))
 	}

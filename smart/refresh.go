@@ -56,10 +56,10 @@ func (s *Session) Token(ctx context.Context, base, refused string) (string, erro
 	for n := 0; ; n++ {
 		now := s.app.now()
 		s.now.mu.Lock()
-		d, pause := s.now.data, s.now.pause
+		d := s.now.data
 		s.now.mu.Unlock()
 		dead := refused != "" && d.Access == refused
-		if !dead && (d.fresh(now) || d.usable(now) && (now.Before(pause) || ctx.Err() != nil)) {
+		if !dead && (d.fresh(now) || d.usable(now) && (s.app.pausing(s.key, now) || ctx.Err() != nil)) {
 			return d.Access, nil //nolint:nilerr // the old token is good enough for a caller that has no time to wait
 		}
 		if ctx.Err() != nil {
@@ -82,9 +82,7 @@ func (s *Session) Token(ctx context.Context, base, refused string) (string, erro
 			if errors.Is(f.err, ErrSignInAgain) || dead || !d.usable(s.app.now()) {
 				return "", f.err
 			}
-			s.now.mu.Lock()
-			s.now.pause = s.app.now().Add(renewPause)
-			s.now.mu.Unlock()
+			s.app.rest(s.key)
 			continue
 		}
 		s.adopt(f.data, f.version)
@@ -295,6 +293,34 @@ func (a *App) write(ctx context.Context, key string, d sessionData, version int6
 			return sessionData{}, 0, &Error{Op: "token", Err: stored(err)}
 		}
 	}
+}
+
+// pausing reports whether a renewal has failed just now: each request of a browser is a Session of its
+// own, and not each of them shall wait for a server that is unwell.
+func (a *App) pausing(key string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	until, there := a.paused[key]
+	if there && !now.Before(until) {
+		delete(a.paused, key)
+	}
+	return now.Before(until)
+}
+
+// rest begins a pause, and ends those that nobody came back for.
+func (a *App) rest(key string) {
+	now := a.now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.paused == nil {
+		a.paused = map[string]time.Time{}
+	}
+	for k, until := range a.paused {
+		if !now.Before(until) {
+			delete(a.paused, k)
+		}
+	}
+	a.paused[key] = now.Add(renewPause)
 }
 
 func (a *App) keptBack(key string) *unsaved {

@@ -231,7 +231,7 @@ func TestAFailedEarlyRenewalUsesTheOldTokenOn(t *testing.T) {
 	for _, code := range []string{"temporarily_unavailable", "invalid_grant"} {
 		t.Run(code, func(t *testing.T) {
 			e := startEHR(t, newClock())
-			_, s := signedIn(t, e, nil)
+			a, s := signedIn(t, e, nil)
 			first, _ := s.Token(t.Context(), e.base, "")
 			e.clock.advance(59*time.Minute + 10*time.Second)
 			e.set(func() {
@@ -242,6 +242,10 @@ func TestAFailedEarlyRenewalUsesTheOldTokenOn(t *testing.T) {
 				}
 			})
 			for range 5 {
+				s, err := a.Session(t.Context(), s.ID) // as each request has its own
+				if err != nil {
+					t.Fatal(err)
+				}
 				if got, err := s.Token(t.Context(), e.base, ""); got != first || err != nil {
 					t.Fatalf("while the old token is good: %v", err)
 				}

@@ -46,7 +46,6 @@ type current struct {
 	mu      sync.Mutex
 	data    sessionData
 	version int64
-	pause   time.Time // no renewal before this if the old token is still good
 }
 
 // sessionData is the content of a session's record. Nobody prints it: secrets stand in it as texts,
@@ -125,7 +124,8 @@ func (a *App) session(id string, r Record) (*Session, error) {
 }
 
 // Path is where this launch lives, as the browser sees it: "/s/{ID}/", after the path of App.URL.
-// Links within the application are relative, or begin with it.
+// Links and redirects within the application are relative, or begin with it: one to "/labs" leads out of
+// the launch.
 func (s *Session) Path() string { return s.app.mount() + sessionPath + s.ID + "/" }
 
 // Granted is what the token is good for, as the server said last.
