@@ -56,7 +56,7 @@ func process(t testing.TB) context.Context {
 // launch starts Chromium. It is no child of the test's context: that ends before the cleanup does.
 func launch(t testing.TB, path string) (context.Context, context.CancelFunc) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "andiron-chromium-")
+	dir, err := os.MkdirTemp("", "andiron-chromium-") //nolint:usetesting // the process outlives the test that starts it
 	if err != nil {
 		t.Fatal(err)
 	}
