@@ -67,6 +67,10 @@ func (a *app) configShow(origin bool) error {
 		if c != nil {
 			v = c.value(k.name, v)
 		}
+		if k.name == "seal" && v.text == "" {
+			ref, from := a.seal()
+			v = value{text: ref.text, origin: from}
+		}
 		cells := []string{k.name, v.text}
 		doc := settingJSON{Key: k.name, Value: v.text}
 		if origin {

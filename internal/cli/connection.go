@@ -42,6 +42,7 @@ type connection struct {
 	PerMinute int // -1: no budget
 
 	dev     *devRuntime // the running dev that it is, or nil
+	devApp  *devApp     // which of its apps, nil for the backend one
 	adHoc   []string    // the flags that made it, for commands that we advise
 	origins map[string]string
 }
@@ -91,7 +92,7 @@ func (a *app) choose() (*connection, error) {
 	}
 	if d := a.runningDev(); d != nil {
 		a.say("using the simulated Epic at %s (andiron dev, process %d)", d.Console, d.PID)
-		return a.fromDev(d)
+		return a.fromDev(d, "dev")
 	}
 	return nil, &problem{
 		Title: "no connection is named or configured, and no simulated Epic is running",
@@ -104,9 +105,9 @@ func (a *app) choose() (*connection, error) {
 func (a *app) named(name string) (*connection, error) {
 	if a.settings.connectionFile(name) == nil {
 		names := a.settings.connections()
-		if name == "dev" {
-			if d := a.runningDev(); d != nil {
-				return a.fromDev(d)
+		if name == "dev" || strings.HasPrefix(name, "dev-") {
+			if d := a.runningDev(); d != nil && (name == "dev" || d.app(name) != nil) {
+				return a.fromDev(d, name)
 			}
 		}
 		e := &usageError{text: fmt.Sprintf("there is no connection %q%s", name, didYouMean(name, names))}
@@ -322,11 +323,15 @@ func (a *app) client(ctx context.Context, c *connection) (*fhir.Client, error) {
 	}
 	client.Dialect = epic.Dialect{}
 	if c.ClientID == "" {
-		return nil, &problem{
-			Title: fmt.Sprintf("%s has no client id (client_id)", c.title()),
-			Why:   "It is the id that the app got when it was registered; --no-auth sends no token.",
-			Exit:  exitUsage, More: "connections",
+		return nil, noClientID(c)
+	}
+	if c.Launch != launchBackend {
+		_, session, err := a.session(ctx, c)
+		if err != nil {
+			return nil, err
 		}
+		client.Auth = visitor{a, c, session}
+		return client, nil
 	}
 	key, err := a.privateKey(ctx, c)
 	if err != nil {

@@ -26,6 +26,41 @@ import (
 // devClientID is the client id of the app that dev registers for its user. Epic's are GUIDs too.
 const devClientID = "a0d1c0de-0000-4000-8000-000000000001"
 
+// The applications that people sign in to, registered for the default redirect_uri of connections.
+const (
+	devPatientApp    = "dev-patient"
+	devClinicianApp  = "dev-clinician"
+	devPatientClient = "a0d1c0de-0000-4000-8000-000000000002"
+	devClinicClient  = "a0d1c0de-0000-4000-8000-000000000003"
+)
+
+// devApps are the registrations as dev announces them.
+func devApps() []devApp {
+	redirect, _ := findKey("redirect_uri")
+	launch := strings.TrimSuffix(redirect.def, "/callback") + "/launch"
+	return []devApp{
+		{Name: "dev", ClientID: devClientID, Launch: launchBackend},
+		{Name: devPatientApp, ClientID: devPatientClient, Launch: launchStandalone, RedirectURI: redirect.def},
+		{Name: devClinicianApp, ClientID: devClinicClient, Launch: launchEHR, RedirectURI: redirect.def, LaunchURL: launch},
+	}
+}
+
+// registerDev registers dev's applications at the simulator, all with the one key.
+func registerDev(server *sim.Server, d *devRuntime) error {
+	kinds := map[string]sim.Kind{launchBackend: sim.Backend, launchStandalone: sim.Standalone, launchEHR: sim.EHRLaunch}
+	for _, x := range d.Apps {
+		app := sim.App{ClientID: x.ClientID, Name: "andiron " + x.Name, Kind: kinds[x.Launch], JWKSURL: d.JWKS, LaunchURL: x.LaunchURL}
+		if x.RedirectURI != "" {
+			app.RedirectURIs = []string{x.RedirectURI}
+			app.Persistent = true
+		}
+		if err := server.Register(app); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // devOptions are dev's flags.
 type devOptions struct {
 	port     int
@@ -51,8 +86,15 @@ The patients are generated, the same ones for the same --seed. Four of them alwa
 same names, ids and stories. With --data a folder of NDJSON files (.ndjson, .ndjson.gz) is
 served instead, each resource as its line stands.
 
-An app is registered with a key of its own, so that other commands work at once: while dev
-runs, a command that names no connection, and finds none configured, uses it and says so.
+Three apps are registered with a key of its own, so that other commands work at once. While dev
+runs, a command that names no connection, and finds none configured, uses the first and says so;
+the others go by these names:
+
+  dev            signs in by itself, sees all patients
+  dev-patient    a patient signs in: andiron login dev-patient
+  dev-clinician  opened in the chart: andiron login dev-clinician --ehr, then andiron launch
+
+Who can sign in, and with which password, stands in what dev prints.
 
 Everything is kept in memory and gone afterwards. --keep DIR keeps the app's key, so that what
 you configured goes on working after a restart; the patients follow from the seed.
@@ -180,8 +222,12 @@ func (a *app) dev(ctx context.Context, o devOptions, changed func(string) bool) 
 			d.Patients = append(d.Patients, devPatient{ID: p.ID, Name: p.Given + " " + p.Family, Story: p.Story})
 		}
 	}
-	if err := server.Register(sim.App{ClientID: devClientID, Name: "andiron dev", JWKSURL: d.JWKS}); err != nil {
+	d.Apps = devApps()
+	if err := registerDev(server, d); err != nil {
 		return err
+	}
+	for _, u := range server.UserList() {
+		d.Users = append(d.Users, devUser{Name: u.Name, Login: u.Login, Password: u.Password, Reference: u.Reference})
 	}
 	page, err := landingPage(d, o, said)
 	if err != nil {
@@ -230,7 +276,10 @@ func (a *app) banner(d *devRuntime, o devOptions, said []string) error {
 			JWKS     string `json:"jwks"`
 			Group    string `json:"group"`
 			CDS      string `json:"cds"`
-		}{d.Console, d.FHIR, d.ClientID, d.Key, d.JWKS, d.Group, d.CDS})
+
+			Apps  []devApp  `json:"apps"`
+			Users []devUser `json:"users"`
+		}{d.Console, d.FHIR, d.ClientID, d.Key, d.JWKS, d.Group, d.CDS, d.Apps, d.Users})
 	}
 	_, err := io.WriteString(a.out, bannerText(d, o, said))
 	return err
@@ -260,6 +309,12 @@ func bannerText(d *devRuntime, o devOptions, said []string) string {
 			fmt.Fprintf(&b, "  %-26s %s: %s\n", p.ID, p.Name, p.Story)
 		}
 	}
+	if len(d.Users) > 0 {
+		fmt.Fprintf(&b, "\nPeople who can sign in, all with the password %s:\n", d.Users[0].Password)
+		for _, u := range d.Users {
+			fmt.Fprintf(&b, "  %-14s %-26s %s\n", u.Login, u.Name, strings.Split(u.Reference, "/")[0])
+		}
+	}
 	b.WriteString("\nIn another terminal:\n")
 	for _, c := range nextCommands(d) {
 		fmt.Fprintf(&b, "  %s\n", c)
@@ -278,6 +333,9 @@ func nextCommands(d *devRuntime) []string {
 	list := []string{"andiron doctor"}
 	if len(d.Patients) > 0 {
 		list = append(list, "andiron get 'Observation?patient="+d.Patients[0].ID+"&category=laboratory'")
+	}
+	if len(d.Users) > 0 {
+		list = append(list, "andiron login "+devPatientApp)
 	}
 	return append(list, "andiron export out", "andiron load out", "andiron sql 'select count(*) from patient'")
 }

@@ -30,6 +30,7 @@ var topics = []topic{
 	{name: "secrets", short: "where private keys are, and how commands find them"},
 	{name: "sign-in", short: "how a program signs in, and what refusals mean"},
 	{name: "invalid-client", short: "the server refused the app's signed statement"},
+	{name: "launches", short: "how people sign in, and applications that an EHR opens"},
 	{name: "permissions", short: "what decides what an app may see"},
 	{name: "ids", short: "resource ids, and finding a patient without one"},
 	{name: "search-rules", short: "what Epic wants in a search", print: printSearchRules},

@@ -65,7 +65,15 @@ Ctrl-C in its terminal stops it.</p>
 <table>
 {{range .}}<tr><th scope="row">{{.Name}}</th><td><code>{{.ID}}</code><br>{{.Story}}</td></tr>
 {{end}}</table>
-{{end}}<h2>In a terminal</h2>
+{{end}}{{with .Dev.Users}}<h2>People who can sign in</h2>
+<table>
+{{range .}}<tr><th scope="row">{{.Name}}</th><td><code>{{.Login}}</code>, password <code>{{.Password}}</code><br>{{.Reference}}</td></tr>
+{{end}}</table>
+{{end}}<h2>Apps</h2>
+<table>
+{{range .Dev.Apps}}<tr><th scope="row">{{.Name}}</th><td>{{.Launch}}, client id <code>{{.ClientID}}</code>{{with .RedirectURI}}<br>redirect URI <code>{{.}}</code>{{end}}{{with .LaunchURL}}<br>launch URL <code>{{.}}</code>{{end}}</td></tr>
+{{end}}</table>
+<h2>In a terminal</h2>
 <pre>{{range .Next}}{{.}}
 {{end}}</pre>
 {{with .Said}}<h2>Not Epic’s way</h2>

@@ -47,6 +47,7 @@ type app struct {
 	allowCmd      bool
 	createsConfig bool          // the command may name a configuration file that is not there yet
 	connection    *connection   // the one in use, once a command asked for it
+	opened        *state        // sign-ins, once a command needed them
 	interrupted   func() string // what is safe and what the same command will do next
 }
 
@@ -58,6 +59,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	cmd, err := root.ExecuteContextC(ctx)
+	a.closeState()
 	if err == nil {
 		return exitOK
 	}

@@ -68,10 +68,10 @@ goes on from there.`,
 	})
 	root.AddCommand(
 		a.devCmd(), a.doctorCmd(),
-		a.connectionCmd(), a.keysCmd(),
+		a.connectionCmd(), a.loginCmd(), a.logoutCmd(), a.tokenCmd(), a.keysCmd(), a.registrationCmd(),
 		a.getCmd(),
 		a.exportCmd(), a.loadCmd(), a.sqlCmd(), a.tablesCmd(),
-		a.simCmd(),
+		a.launchCmd(), a.simCmd(),
 		a.configCmd(), a.completionCmd(), a.versionCmd(),
 	)
 	return root

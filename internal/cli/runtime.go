@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,35 @@ type devRuntime struct {
 	Group    string       `json:"group"`
 	CDS      string       `json:"cds"`
 	Patients []devPatient `json:"patients,omitempty"`
+	Apps     []devApp     `json:"apps,omitempty"`
+	Users    []devUser    `json:"users,omitempty"`
+}
+
+// devApp is an application that dev has registered; its name is that of a connection while dev runs.
+type devApp struct {
+	Name        string `json:"name"`
+	ClientID    string `json:"client_id"`
+	Launch      string `json:"launch"` // backend, standalone or ehr
+	RedirectURI string `json:"redirect_uri,omitempty"`
+	LaunchURL   string `json:"launch_url,omitempty"`
+}
+
+// devUser is somebody who can sign in at dev. The passwords are no secret: nobody is real.
+type devUser struct {
+	Name      string `json:"name"`
+	Login     string `json:"login"`
+	Password  string `json:"password"`
+	Reference string `json:"reference"`
+}
+
+// app finds an application by name.
+func (d *devRuntime) app(name string) *devApp {
+	for i := range d.Apps {
+		if d.Apps[i].Name == name {
+			return &d.Apps[i]
+		}
+	}
+	return nil
 }
 
 // devPatient is a patient of the simulated Epic whom the banner introduces.
@@ -106,20 +136,31 @@ func (a *app) removeRuntime(d *devRuntime) {
 	}
 }
 
-// fromDev is the connection to a running dev.
-func (a *app) fromDev(d *devRuntime) (*connection, error) {
+// fromDev is the connection to one of a running dev's applications; "dev" is the backend one.
+func (a *app) fromDev(d *devRuntime, name string) (*connection, error) {
 	c := &connection{
 		Kind: "sim", FHIR: d.FHIR, ClientID: d.ClientID, Key: reference{text: d.Key}, JWKS: d.JWKS, Group: d.Group,
 		Launch: launchBackend, PerMinute: -1, dev: d, origins: map[string]string{},
 	}
-	for k, p := range map[string]*string{"client_id": &c.ClientID, "key": &c.Key.text, "kid": &c.KID, "scope": &c.Scope, "token_url": &c.TokenURL, "jwks": &c.JWKS, "group": &c.Group} {
-		if v := a.settings.get(k, ""); v.text != "" {
+	if app := d.app(name); app != nil && name != "dev" {
+		c.Name, c.devApp, c.ClientID, c.Launch, c.RedirectURI = name, app, app.ClientID, app.Launch, app.RedirectURI
+	}
+	for k, p := range map[string]*string{
+		"client_id": &c.ClientID, "key": &c.Key.text, "kid": &c.KID, "scope": &c.Scope, "token_url": &c.TokenURL, "jwks": &c.JWKS,
+		"group": &c.Group, "redirect_uri": &c.RedirectURI, "launch": &c.Launch, "secret": &c.Secret.text, "secret_encoding": &c.SecretEncoding,
+	} {
+		switch v := a.settings.get(k, ""); {
+		case v.text != "" && (v.origin != "default" || *p == ""):
 			*p = v.text
 			c.origins[k] = v.origin
-		} else {
+		case *p != "":
 			c.origins[k] = "the running andiron dev"
 		}
 	}
+	if c.Secret.text != "" && strings.HasPrefix(c.origins["key"], "the running") {
+		c.Key = reference{} // a secret was given in place of dev's own key
+	}
+	c.Persistent = a.settings.get("persistent", "").text == "true" || name == devPatientApp && c.Scope == ""
 	if v := a.settings.get("rate", ""); v.text != "" {
 		n, err := parseRate(v.text)
 		if err != nil {

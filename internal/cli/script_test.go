@@ -183,6 +183,7 @@ func scriptRunFix(ts *testscript.TestScript, neg bool, args []string) {
 type devProcess struct {
 	cmd  *exec.Cmd
 	line map[string]string
+	text string // the line as it came
 }
 
 // startDev starts a dev with its environment and waits until it is ready.

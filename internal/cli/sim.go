@@ -19,9 +19,10 @@ import (
 
 func (a *app) simCmd() *cobra.Command {
 	return a.groupCmd("sim", "act", "Look into and disturb the simulated Epic",
-		`Works on a running "andiron dev": what it was asked, what shall go wrong, what time it is. These
-commands reach simulators on this machine alone. "andiron help simulator" says more.`,
-		a.simLogCmd(), a.simFaultCmd(), a.simClockCmd(), a.simResetCmd())
+		`Works on a running "andiron dev": what it was asked, what shall go wrong, what time it is,
+which apps are registered. These commands reach simulators on this machine alone. "andiron help
+simulator" says more.`,
+		a.simLogCmd(), a.simFaultCmd(), a.simClockCmd(), a.simResetCmd(), a.simAppCmd())
 }
 
 // simulator is the origin of the simulator in use.
