@@ -57,7 +57,7 @@ func (s *Store) version(ctx context.Context, m *migration) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // it goes back to the pool
 	return m.version(ctx, conn)
 }
 

@@ -66,7 +66,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		err = s.migrate(ctx)
 	}
 	if err != nil {
-		s.close()
+		_ = s.close() // err says why
 		return nil, fail(ctx, "open", err)
 	}
 	return s, nil

@@ -132,7 +132,7 @@ func (c *cluster) run(name string, args ...string) *exec.Cmd {
 // command runs a program as the server's user. Its group is its own, so that Ctrl-C reaches the tests
 // and not the server.
 func (c *cluster) command(path string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(context.Background(), path, args...)
+	cmd := exec.CommandContext(context.Background(), path, args...) //nolint:gosec // the programs of PostgreSQL, found where they are installed
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.cred, Setpgid: true}
