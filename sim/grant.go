@@ -55,6 +55,14 @@ type family struct {
 	first *family
 }
 
+// narrower is the sign-in as one of its tokens sees it: for another client or with fewer scopes.
+func (f *family) narrower(reg *registration, scope string) *family {
+	return &family{
+		reg: reg, user: f.user, scope: scope, scopes: parseScopes(scope), launch: f.launch, ehr: f.ehr,
+		login: f.login, state: f.state, base: f.base, first: f.root(),
+	}
+}
+
 // root is the sign-in itself.
 func (f *family) root() *family {
 	if f.first != nil {

@@ -8,21 +8,21 @@ import (
 )
 
 // lookup finds a token of either kind: the grant of an access token, the sign-in of both. What has
-// expired or was used up is not found.
-func (s *Server) lookup(token string) (*grant, *family) {
+// expired or was used up is not found. The time is its end.
+func (s *Server) lookup(token string) (*grant, *family, time.Time) {
 	now := s.clock.now()
 	s.tokens.mu.Lock()
 	g := s.tokens.byID[sha256.Sum256([]byte(token))]
 	s.tokens.mu.Unlock()
 	if g != nil && now.Before(g.expires) {
-		return g, g.family
+		return g, g.family, g.expires
 	}
 	s.auth.mu.Lock()
 	defer s.auth.mu.Unlock()
 	if t, ok := s.auth.refresh.get(token, now); ok && !t.used && now.Before(t.family.ends) {
-		return nil, t.family
+		return nil, t.family, t.family.ends
 	}
-	return nil, nil
+	return nil, nil, time.Time{}
 }
 
 // introspect answers the endpoint that discovery does not name (RFC 7662): authorized by an access
@@ -46,7 +46,7 @@ func (s *Server) introspect(w *recorder, r *http.Request) {
 		s.refuseToken(w, "invalid_request", reason)
 		return
 	}
-	g, f := s.lookup(form.Get("token"))
+	g, f, ends := s.lookup(form.Get("token"))
 	var a answerBody
 	if g == nil && f == nil || g != nil && g.reg.ClientID != own.reg.ClientID || g == nil && f.reg.ClientID != own.reg.ClientID {
 		w.x.Reason = "the token is unknown, expired, used up or another client's"
@@ -54,12 +54,12 @@ func (s *Server) introspect(w *recorder, r *http.Request) {
 		w.sendJSON(http.StatusOK, "application/json", a.json())
 		return
 	}
-	scope, user, ends := "", "", time.Time{}
+	scope, user := "", ""
 	if f != nil {
-		scope, user, ends = f.scope, f.user, f.ends
+		scope, user = f.scope, f.user
 	}
 	if g != nil {
-		scope, user, ends = g.scope, g.user, g.expires
+		scope, user = g.scope, g.user
 	}
 	a.add("active", true)
 	a.add("scope", scope)
@@ -80,7 +80,9 @@ func (s *Server) introspect(w *recorder, r *http.Request) {
 		a.add("epic_user_type", kind)
 		a.text("patient", f.launch.Patient)
 		a.text("encounter", f.launch.Encounter)
-		a.add("fhirUser", s.base(r)+"/"+user)
+		if registered(strings.Fields(f.scope), "fhirUser") {
+			a.add("fhirUser", s.base(r)+"/"+user)
+		}
 	}
 	w.sendJSON(http.StatusOK, "application/json", a.json())
 }

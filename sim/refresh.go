@@ -66,16 +66,15 @@ func (s *Server) refreshGrant(w *recorder, r *http.Request, form url.Values) {
 		s.refuseToken(w, code, reason)
 		return
 	}
-	f := *t.family
+	f := t.family
 	if narrowed := strings.Join(strings.Fields(form.Get("scope")), " "); narrowed != "" {
-		f.scope, f.scopes = narrowed, parseScopes(narrowed)
+		f = f.narrower(reg, narrowed)
 	}
-	f.first = t.family.root()
 	next := ""
 	if s.knobs.Refresh != "same" {
 		next = s.newRefresh(t.family)
 	}
-	s.answerToken(w, &f, next, "", false)
+	s.answerToken(w, f, next, "", false)
 }
 
 // within tells whether each scope asked for at a refresh was granted before, on its own or as part of a

@@ -105,7 +105,5 @@ func (s *Server) jwtBearer(w *recorder, r *http.Request, form url.Values) {
 		s.refuseToken(w, "invalid_client", "client_id is missing or differs from the assertion's iss")
 		return
 	}
-	f := *reg.family
-	f.first, f.reg = reg.family.root(), reg
-	s.answerToken(w, &f, "", "", false)
+	s.answerToken(w, reg.family.narrower(reg, reg.family.scope), "", "", false)
 }

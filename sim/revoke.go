@@ -23,7 +23,7 @@ func (s *Server) revoke(w *recorder, r *http.Request) {
 		s.refuseToken(w, "invalid_request", "token is missing")
 		return
 	}
-	g, f := s.lookup(form.Get("token"))
+	g, f, _ := s.lookup(form.Get("token"))
 	switch {
 	case f != nil && f.reg.ClientID == reg.ClientID:
 		s.endFamily(f)
