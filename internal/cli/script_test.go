@@ -202,6 +202,7 @@ func startDev(program, dir string, env []string, args ...string) (*devProcess, e
 	d := &devProcess{cmd: cmd}
 	text, _ := bufio.NewReader(out).ReadString('\n')
 	var members map[string]any
+	d.text = text
 	err = json.Unmarshal([]byte(text), &members)
 	d.line = map[string]string{}
 	for name, v := range members {
