@@ -41,6 +41,13 @@ func (s *Server) bearer(w *recorder, r *http.Request) (*grant, bool) {
 		s.tooMany(w, r, wait)
 	default:
 		w.x.Client, w.x.Token = g.reg.ClientID, g.print
+		switch s.classify(r).op {
+		case "kickoff", "status", "file", "delete":
+			if g.byUser() { // bulk export is for backend systems (Epic's bulk tutorial, medium)
+				s.insufficientScope(w, "a user's token is no use for bulk export")
+				return nil, false
+			}
+		}
 		return g, true
 	}
 	return nil, false

@@ -69,7 +69,8 @@ func (s *Server) keep(res *result, offset int) string {
 }
 
 // nextPage answers {Type}?sessionID=…. An expired session draws 4113 (code high, status low);
-// so does one of another client or type.
+// so does one of another client, user,
+// patient or scope, or of another type.
 func (s *Server) nextPage(w *recorder, r *http.Request, g *grant, typ, id string) {
 	s.sessions.mu.Lock()
 	kept := s.sessions.byID[id]
@@ -78,7 +79,7 @@ func (s *Server) nextPage(w *recorder, r *http.Request, g *grant, typ, id string
 		kept = nil
 	}
 	s.sessions.mu.Unlock()
-	if kept == nil || kept.grant.reg.ClientID != g.reg.ClientID || kept.query.typ != typ {
+	if kept == nil || !kept.grant.sameSight(g) || kept.query.typ != typ {
 		w.x.Reason = "the paging session is unknown, expired or another client's"
 		s.sendResource(w, r, http.StatusBadRequest, outcome{say("4113")}.json())
 		return
@@ -86,6 +87,12 @@ func (s *Server) nextPage(w *recorder, r *http.Request, g *grant, typ, id string
 	res := kept.result
 	res.grant = g // perhaps a renewed token
 	s.sendPage(w, r, &res, res.offset)
+}
+
+// sameSight tells whether another token of the same client sees the same: a session's results were
+// chosen for the first, and a renewed one may go on with them.
+func (g *grant) sameSight(other *grant) bool {
+	return g.reg.ClientID == other.reg.ClientID && g.user == other.user && g.patient == other.patient && g.scope == other.scope
 }
 
 // firstOffset is 0, or with _page links where that page begins.
@@ -154,7 +161,7 @@ func (res *result) say(empty bool) outcome {
 	if empty {
 		issues = append(issues, say("4101"))
 	}
-	if res.grant.patient != "" {
+	if res.grant.patientFacing() {
 		issues = append(issues, say("4119"))
 	}
 	return issues

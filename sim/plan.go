@@ -36,8 +36,9 @@ type refusal struct {
 var generalParams = []string{"_id", "_count", "_include", "_revinclude", "_summary", "_format", "_elements", "_sort", "_pretty", "_total"}
 
 // planSearch applies the rules of Epic's search: required parameters, values, unknown names.
-func (s *Server) planSearch(q query, contextPatient string) (*plan, *refusal) {
+func (s *Server) planSearch(q query, g *grant) (*plan, *refusal) {
 	p := &plan{query: q}
+	contextPatient := g.patient
 	unknown := s.unknownParams(q)
 	fail := func(status int, issues ...issue) (*plan, *refusal) {
 		return nil, &refusal{status, append(append(unknown, p.info...), issues...)}
@@ -63,7 +64,7 @@ func (s *Server) planSearch(q query, contextPatient string) (*plan, *refusal) {
 		}
 		return fail(http.StatusBadRequest, say("59102", "Only an _ID search is allowed."))
 	}
-	if r := s.planPatient(p, contextPatient); r != nil {
+	if r := s.planPatient(p, g); r != nil {
 		return fail(r.status, r.issues...)
 	}
 	if r := s.planCategory(p); r != nil {
@@ -95,7 +96,7 @@ func (s *Server) unknownParams(q query) outcome {
 func lastSegment(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
 // planPatient finds the one patient that the search is about.
-func (s *Server) planPatient(p *plan, contextPatient string) *refusal {
+func (s *Server) planPatient(p *plan, g *grant) *refusal {
 	q := p.query
 	var given []string
 	for _, x := range q.pairs {
@@ -115,8 +116,8 @@ func (s *Server) planPatient(p *plan, contextPatient string) *refusal {
 			}
 		}
 	}
-	if len(given) == 0 && contextPatient != "" && q.typ != "Patient" && s.declaresParam(q.typ, "patient") {
-		given = []string{contextPatient}
+	if len(given) == 0 && g.patient != "" && q.typ != "Patient" && s.declaresParam(q.typ, "patient") {
+		given = []string{g.patient}
 	}
 	for _, id := range given {
 		if id != given[0] {
@@ -126,7 +127,9 @@ func (s *Server) planPatient(p *plan, contextPatient string) *refusal {
 	if len(given) == 0 {
 		return nil
 	}
-	if _, ok := s.store.find("Patient", given[0]); !ok {
+	// A patient whom the token does not reach is answered like one who does not exist (the record is
+	// silent; so nothing is learnt from the answer).
+	if _, ok := s.store.find("Patient", given[0]); !ok || g.confined(q.typ, 's') && given[0] != g.patient {
 		return &refusal{http.StatusBadRequest, outcome{say("59102", "Invalid patient ID", "patient")}}
 	}
 	p.patient = given[0]

@@ -14,11 +14,11 @@ func (s *Server) read(w *recorder, r *http.Request, c call) {
 	if !ok {
 		return
 	}
-	if !g.reg.grants.may(c.typ, "Read") || s.matrixForbids(g, c.typ) {
-		s.insufficientScope(w, "no API "+c.typ+".Read is registered")
+	if !g.may(c.typ, "Read") || s.matrixForbids(g, c.typ) {
+		s.insufficientScope(w, "no API "+c.typ+".Read is registered, or no scope granted")
 		return
 	}
-	if c.typ == "Patient" && s.Merged[c.id] != "" {
+	if c.typ == "Patient" && s.Merged[c.id] != "" && (!g.confined(c.typ, 'r') || s.Merged[c.id] == g.patient) {
 		// Epic's error-code table promises 4107 with a redirect to the survivor (high).
 		w.x.Reason = "the patient was merged"
 		w.Header().Set("Location", s.base(r)+"/Patient/"+s.Merged[c.id])
@@ -26,10 +26,6 @@ func (s *Server) read(w *recorder, r *http.Request, c call) {
 		return
 	}
 	at, ok := s.store.find(c.typ, c.id)
-	if ok && g.patient != "" {
-		owner := s.store.entries[at].patient
-		ok = owner == "" || owner == g.patient
-	}
 	var b []byte
 	if ok {
 		var reason string
@@ -63,13 +59,17 @@ func (s *Server) read(w *recorder, r *http.Request, c call) {
 
 // readable returns a resource's bytes, unless a sub-API or the guide's table hides it.
 func (s *Server) readable(at int32, g *grant) ([]byte, string, bool) {
+	typ := s.store.typeOf(at)
+	v := s.judge(g, at, 'r')
+	if v == absent {
+		return nil, "", false
+	}
 	b, err := s.resource(at)
 	if err != nil {
 		return nil, "", false
 	}
-	typ := s.store.typeOf(at)
-	acc := accessTo(g.reg.grants, typ, "Read")
-	if !acc.filters() && !s.matrixLimits(g, typ) {
+	acc := g.access(typ, "Read")
+	if v == shown && !acc.filters() && !s.matrixLimits(g, typ) {
 		return b, "", true
 	}
 	resource, err := s.decode(at)
@@ -79,11 +79,18 @@ func (s *Server) readable(at int32, g *grant) ([]byte, string, bool) {
 	if sub, hidden := acc.withholds(categoriesOf(resource)); hidden {
 		return nil, sub.name, false
 	}
+	if v == otherPart {
+		return nil, otherName, false
+	}
 	if !s.matrixShows(g, typ, resource) {
 		return nil, matrixLimitName(typ), false
 	}
 	return b, "", true
 }
+
+// otherName stands for the part of a type that no sub-API of Epic names and a scope's query leaves
+// out (the wording is ours).
+const otherName = "Other"
 
 // rawBinary answers with the attachment itself when Accept names its type (FHIR R4, Binary; low
 // for Epic).

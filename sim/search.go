@@ -17,8 +17,8 @@ func (s *Server) search(w *recorder, r *http.Request, c call) {
 	if !ok {
 		return
 	}
-	if !g.reg.grants.may(c.typ, "Search") || s.matrixForbids(g, c.typ) {
-		s.insufficientScope(w, "no API "+c.typ+".Search is registered")
+	if !g.may(c.typ, "Search") || s.matrixForbids(g, c.typ) {
+		s.insufficientScope(w, "no API "+c.typ+".Search is registered, or no scope granted")
 		return
 	}
 	q, ok := s.searchQuery(w, r, c)
@@ -29,17 +29,20 @@ func (s *Server) search(w *recorder, r *http.Request, c call) {
 		s.nextPage(w, r, g, c.typ, id[0])
 		return
 	}
-	p, refused := s.planSearch(q, g.patient)
+	p, refused := s.planSearch(q, g)
 	if refused != nil {
 		s.refuseSearch(w, r, refused)
 		return
 	}
-	acc := accessTo(g.reg.grants, c.typ, "Search")
+	acc := g.access(c.typ, "Search")
 	notices, refused := acc.notices(p)
 	if refused != nil {
 		refused.issues = append(p.info, refused.issues...)
 		s.refuseSearch(w, r, refused)
 		return
+	}
+	if !g.whole(c.typ, 's') && !acc.filters() && p.ids == nil {
+		notices = append(notices, subAPI{typ: c.typ, name: otherName}.notice())
 	}
 	hits, refused := s.run(p, acc, g)
 	if refused != nil {
@@ -51,7 +54,7 @@ func (s *Server) search(w *recorder, r *http.Request, c call) {
 	}
 	res := &result{
 		query: q, hits: hits, post: p.post, size: s.pageSize(q), grant: g,
-		notices: append(p.info, notices...), everyPage: s.knobs.OutcomePages == "every" || s.knobs.OutcomePages == "auto" && g.patient != "",
+		notices: append(p.info, notices...), everyPage: s.knobs.OutcomePages == "every" || s.knobs.OutcomePages == "auto" && g.patientFacing(),
 	}
 	if slices.Contains(q.values("_summary"), "count") {
 		s.sendCount(w, r, res)
@@ -121,7 +124,15 @@ func (s *Server) run(p *plan, acc access, g *grant) ([]int32, *refusal) {
 	}
 	var hits []int32
 	for _, at := range candidates {
-		if len(p.native) == 0 && !s.matrixLimits(g, typ) {
+		v := s.judge(g, at, 's')
+		if v == absent {
+			continue // a search by _id has said so
+		}
+		if v == otherPart && !acc.filters() {
+			p.withheld(subAPI{typ: typ, name: otherName})
+			continue
+		}
+		if v == shown && len(p.native) == 0 && !s.matrixLimits(g, typ) {
 			if acc.filters() {
 				if sub, hidden := acc.withholds(s.categoriesAt(at)); hidden {
 					p.withheld(sub)
@@ -143,6 +154,10 @@ func (s *Server) run(p *plan, acc access, g *grant) ([]int32, *refusal) {
 		}
 		if sub, hidden := acc.withholds(categoriesOf(resource)); hidden {
 			p.withheld(sub)
+			continue
+		}
+		if v == otherPart {
+			p.withheld(subAPI{typ: typ, name: otherName})
 			continue
 		}
 		hits = append(hits, at)
@@ -171,7 +186,7 @@ func (s *Server) candidates(p *plan, g *grant) ([]int32, *refusal) {
 	typ := p.query.typ
 	if p.ids == nil {
 		switch {
-		case g.patient != "" && typ == "Patient":
+		case g.confined(typ, 's') && typ == "Patient":
 			return s.store.ofPatient(typ, g.patient), nil
 		case p.patient != "":
 			return s.store.ofPatient(typ, p.patient), nil
@@ -183,7 +198,7 @@ func (s *Server) candidates(p *plan, g *grant) ([]int32, *refusal) {
 	var missing outcome
 	for _, id := range p.ids {
 		at, ok := s.store.find(typ, id)
-		if !ok || g.patient != "" && s.store.entries[at].patient != "" && s.store.entries[at].patient != g.patient {
+		if !ok || s.judge(g, at, 's') == absent {
 			missing = append(missing, say("59008", "Invalid FHIR ID provided", "_id").as("information", "not-found"))
 			continue
 		}
@@ -220,7 +235,7 @@ func (s *Server) included(g *grant, q query, matches []int32) []int32 {
 		seen[at] = true
 	}
 	add := func(at int32) {
-		if typ := s.store.typeOf(at); seen[at] || !g.reg.grants.may(typ, "Read") || s.matrixForbids(g, typ) {
+		if typ := s.store.typeOf(at); seen[at] || !g.may(typ, "Read") || s.matrixForbids(g, typ) {
 			return
 		}
 		seen[at] = true
