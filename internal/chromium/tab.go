@@ -8,12 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
 // patience is how long a page may take. It is long because the machine may be busy with other tests;
 // a page that is there costs nothing of it.
-const patience = 30 * time.Second
+const patience = 15 * time.Second
 
 // Tab is one page, or one frame in it.
 type Tab struct {
@@ -56,10 +57,13 @@ func (tab *Tab) Open(url string) {
 	tab.do("opening a page", chromedp.Navigate(url))
 }
 
-// Reload loads the page again, from the server.
+// Reload loads the page or frame again, from the server.
 func (tab *Tab) Reload() {
 	tab.b.t.Helper()
-	tab.do("reloading", chromedp.Reload())
+	tab.do("reloading", chromedp.Evaluate[chromedp.Void]("window.andironLeft = true; location.reload()"))
+	tab.until("reloading", func() bool {
+		return tab.try("String(!window.andironLeft && document.readyState === 'complete')") == "true"
+	})
 }
 
 // Back goes back as the button does. It does not wait: the page that comes may be the browser's copy.
@@ -183,4 +187,18 @@ func (tab *Tab) until(what string, done func() bool) {
 func quote(s string) string {
 	b, _ := json.Marshal(s)
 	return string(b)
+}
+
+// Watch calls f with the address of every document request of the tab from now on, those that a redirect
+// leaves at once included.
+func (tab *Tab) Watch(f func(address string)) {
+	tab.b.t.Helper()
+	err := chromedp.Listen(tab.ctx, func(ev any) {
+		if ev, ok := ev.(*network.EventRequestWillBeSent); ok && ev.Type == network.ResourceTypeDocument {
+			f(ev.Request.URL)
+		}
+	})
+	if err != nil {
+		tab.fail("watching", err)
+	}
 }
