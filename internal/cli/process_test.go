@@ -49,13 +49,14 @@ func newMachine(t *testing.T) *machine {
 		}
 		m.program, m.env = program, []string{"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH")}
 	}
-	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR"} {
+	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TMPDIR"} {
 		sub := filepath.Join(dir, ".dirs", strings.ToLower(name))
 		if err := os.MkdirAll(sub, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		m.env = append(m.env, name+"="+sub)
 	}
+	m.env = append(m.env, "BROWSER=browser simrosalind")
 	if cover := os.Getenv("GOCOVERDIR"); cover != "" {
 		m.env = append(m.env, "GOCOVERDIR="+cover)
 	}

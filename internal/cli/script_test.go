@@ -27,6 +27,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(cleaning{m}, map[string]func(){
 		"andiron": func() { os.Exit(cli.Main(os.Args[1:])) },
+		"browser": func() { os.Exit(browse(os.Args[1:])) },
 	})
 }
 
