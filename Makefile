@@ -14,7 +14,7 @@ test: export ANDIRON_REQUIRE_PEERS = 1
 test: setup build vet lint nocgo unit
 
 # setup brings the machine up to what the tests need. Nothing is installed that is already there.
-setup: tools peers databases
+setup: tools peers databases browser
 
 tools: compiler $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) $(TOOLS)/gofumpt-$(GOFUMPT_VERSION)
 
@@ -40,6 +40,12 @@ interop/node_modules/.installed: interop/package.json interop/package-lock.json
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm; }
 	cd interop && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# browser is a real one: cookies, frames and redirects are only proved there.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 # databases are real ones for the tests of package store; the tests start them.
 .PHONY: databases

@@ -7,5 +7,5 @@
 // compares. What each proves, and what not, is in README.md.
 //
 // The peers come from npm (package-lock.json), Node 22 with them. Without them the tests are skipped,
-// and fail where ANDIRON_REQUIRE_PEERS is set; make test installs them and sets it.
+// and fail where ANDIRON_REQUIRE_PEERS is set; make test installs them, and Chromium, and sets it.
 package interop

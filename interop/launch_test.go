@@ -141,7 +141,7 @@ func launchPeers(t *testing.T) *peers {
 		}
 		clients = append(clients, client)
 		p.apps[k.id] = a
-		h = a.App.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h = a.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s := smart.FromContext(r.Context())
 			c := &fhir.Client{Base: s.Base, Auth: s}
 			patient, err := fhir.Read[r4.Patient](r.Context(), c, s.Patient)

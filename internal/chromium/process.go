@@ -38,7 +38,7 @@ func process(t testing.TB) context.Context {
 		if os.Getenv("ANDIRON_REQUIRE_PEERS") != "" {
 			t.Fatal("Chromium is not installed, and ANDIRON_REQUIRE_PEERS demands it")
 		}
-		t.Skip("NOTHING IS PROVED HERE: Chromium is not installed (make peers does it)")
+		t.Skip("NOTHING IS PROVED HERE: Chromium is not installed (make browser does it)")
 	}
 	if !shared.use {
 		ctx, cancel := launch(t, path)
