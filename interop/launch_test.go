@@ -182,6 +182,12 @@ func walk(t *testing.T, address string) (*http.Response, string) {
 	}
 	browser := &http.Client{Jar: jar}
 	resp, err := browser.Get(address)
+	return through(t, browser, resp, err)
+}
+
+// through fills the pages from the one that has come.
+func through(t *testing.T, browser *http.Client, resp *http.Response, err error) (*http.Response, string) {
+	t.Helper()
 	for range 5 {
 		if err != nil {
 			t.Fatal(err)
@@ -338,6 +344,43 @@ func TestOIDCProviderRefusesWhatIsWrongWithALaunch(t *testing.T) {
 			t.Errorf("another aud led to %d at %s", page.StatusCode, page.Request.URL.Path)
 		}
 	})
+}
+
+func TestOIDCProviderTakesAPostedRequest(t *testing.T) {
+	p := launchPeers(t)
+	a := p.apps["public"]
+	a.Issuers[0].PostAuthorize = true
+	auth, err := a.Begin(t.Context(), smart.LaunchRequest{Base: p.Base, Launch: "launch-public"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if auth.Form == nil {
+		t.Fatal("the request is not posted, though the issuer's settings say so")
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// This browser stops where it would enter the application: Finish takes what it brings.
+	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		if strings.HasPrefix(r.URL.String(), a.URL) {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}
+	resp, err := browser.PostForm(auth.URL, auth.Form)
+	page, _ := through(t, browser, resp, err)
+	back, err := page.Location()
+	if err != nil {
+		t.Fatalf("the peer sends the browser nowhere (%d): %v", page.StatusCode, err)
+	}
+	s, err := a.Finish(t.Context(), back.Query(), auth.Binding.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Patient != p.Patients[1] || s.Encounter != "enc-1" || s.User.ID != "doc" {
+		t.Errorf("the launch has patient %s, encounter %s, user %s", s.Patient, s.Encounter, s.User.ID)
+	}
 }
 
 func TestBackendReadsBehindOIDCProvider(t *testing.T) {

@@ -50,6 +50,8 @@ const server = createServer().listen(0, '127.0.0.1', () => {
     },
     issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: () => false,
+    enableHttpPostMethods: true,
+    cookies: { long: { sameSite: 'none' } },
     rotateRefreshToken: true,
     ttl: { AccessToken: 600, ClientCredentials: 600 },
     fetch: (url, { method, headers, body, signal }) => globalThis.fetch(url, { method, headers, body, signal, redirect: 'manual' }),

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/chromedp/cdproto/network"
@@ -189,16 +191,25 @@ func quote(s string) string {
 	return string(b)
 }
 
-// Watch calls f with the address of every document request of the tab from now on, those that a redirect
-// leaves at once included.
-func (tab *Tab) Watch(f func(address string)) {
+// Watch keeps the addresses of the tab's document requests from now on, those that a redirect leaves at
+// once included; the function it returns tells them.
+func (tab *Tab) Watch() (visited func() []string) {
 	tab.b.t.Helper()
+	var mu sync.Mutex
+	var all []string
 	err := chromedp.Listen(tab.ctx, func(ev any) {
 		if ev, ok := ev.(*network.EventRequestWillBeSent); ok && ev.Type == network.ResourceTypeDocument {
-			f(ev.Request.URL)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, ev.Request.URL)
 		}
 	})
 	if err != nil {
 		tab.fail("watching", err)
+	}
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
 	}
 }
