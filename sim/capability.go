@@ -168,9 +168,12 @@ func (s *Server) capabilityStatement(r *http.Request) capabilityStatement {
 		Implementation: implementation{"FHIR Sandbox FHIR Server", s.base(r)},
 		FHIRVersion:    epic.FHIRVersion, Format: []string{"xml", "json"},
 	}
-	sec := security{CORS: true, Extension: []oauthURIs{{URL: epic.OAuthURIs, Extension: []oauthURI{
-		{root + "/oauth2/authorize", "authorize"}, {root + "/oauth2/token", "token"},
-	}}}}
+	endpoints := []oauthURI{{root + "/oauth2/authorize", "authorize"}, {root + "/oauth2/token", "token"}}
+	if reg, _ := s.apps.find(r.Header.Get("Epic-Client-ID"), s.clock.now()); reg != nil && reg.Dynamic {
+		// Shown only to an app that may register dynamic clients (Epic's OAuth 2.0 specification, high).
+		endpoints = append(endpoints, oauthURI{root + "/oauth2/register", "register"})
+	}
+	sec := security{CORS: true, Extension: []oauthURIs{{URL: epic.OAuthURIs, Extension: endpoints}}}
 	for _, code := range epic.SecurityServices() {
 		sec.Service = append(sec.Service, service{[]serviceCoding{{epic.SecurityService, code}}})
 	}

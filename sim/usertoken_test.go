@@ -58,13 +58,23 @@ func newWard(t testing.TB, knobs Knobs) *ward {
 			t.Fatal(err)
 		}
 	}
+	return serveWard(t, &Server{Data: dir, Knobs: knobs, Merged: map[string]string{"eOld3": "eBob3", "eOlder3": "eAnn3"}, Apps: wardApps()})
+}
+
+func wardApps() []App {
 	here := []string{"https://app.example/callback"}
-	w := &ward{t: t, Server: &Server{Data: dir, Knobs: knobs, Merged: map[string]string{"eOld3": "eBob3", "eOlder3": "eAnn3"}, Apps: []App{
+	return []App{
 		{ClientID: "all", Kind: Standalone, RedirectURIs: here, Origins: []string{"https://app.example"}},
 		{ClientID: "chart", Kind: EHRLaunch, RedirectURIs: here},
 		{ClientID: "dynamic", Kind: Standalone, RedirectURIs: here, Dynamic: true},
 		{ClientID: "vitals", Kind: Standalone, RedirectURIs: here, APIs: []string{"Observation.Read (Vital Signs) (R4)", "Observation.Search (Vital Signs) (R4)"}},
-	}}}
+		{ClientID: "backend", Kind: Backend, JWKSURL: "http://127.0.0.1:1/keys"},
+	}
+}
+
+func serveWard(t testing.TB, s *Server) *ward {
+	t.Helper()
+	w := &ward{Server: s, t: t}
 	server := httptest.NewServer(w.Server)
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { _ = w.Close() })
