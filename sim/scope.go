@@ -93,6 +93,67 @@ func scopeLetters(actions string) string {
 	return actions
 }
 
+// spell writes the rule as an app of the scope version would read it: with the words of version 1 where
+// they say the same and the version is "v1", otherwise letters in the order of "cruds". The query
+// stays as it came.
+func (r scopeRule) spell(version string) string {
+	actions := r.letters
+	if word := map[string]string{"rs": "read", "cud": "write", "cruds": "*"}[actions]; version == "v1" && word != "" {
+		actions = word
+	}
+	text := r.level + "/" + r.typ + "." + actions
+	for i, p := range r.query {
+		text += string("?&"[min(i, 1)]) + p.raw
+	}
+	return text
+}
+
+// within is what two scopes of one level both allow, with the type and the letters that they share
+// and, where only one of them has a query, that. Of two different queries nothing is said to be shared: a
+// resource may match both, but no scope of a server says so.
+func (r scopeRule) within(other scopeRule) (scopeRule, bool) {
+	both := r
+	switch {
+	case r.level != other.level || r.typ != other.typ && r.typ != "*" && other.typ != "*":
+		return scopeRule{}, false
+	case r.typ == "*":
+		both.typ = other.typ
+	}
+	both.letters = strings.Map(func(letter rune) rune {
+		if strings.ContainsRune(other.letters, letter) {
+			return letter
+		}
+		return -1
+	}, r.letters)
+	switch {
+	case both.letters == "":
+		return scopeRule{}, false
+	case len(r.query) == 0:
+		both.query = other.query
+	case len(other.query) > 0 && !slices.EqualFunc(r.query, other.query, samePair):
+		return scopeRule{}, false
+	}
+	return both, true
+}
+
+func samePair(a, b pair) bool { return a.name == b.name && a.value == b.value }
+
+// within lists what both sets allow, each once, in the order of the first.
+func (set scopeSet) within(other scopeSet) []scopeRule {
+	var list []scopeRule
+	seen := map[string]bool{}
+	for _, a := range set.rules {
+		for _, b := range other.rules {
+			both, ok := a.within(b)
+			if ok && !seen[both.spell("")] {
+				seen[both.spell("")] = true
+				list = append(list, both)
+			}
+		}
+	}
+	return list
+}
+
 // of returns the rules about a type and a letter. Scopes of level system belong to backend tokens
 // and say nothing to a user's.
 func (set scopeSet) of(typ string, letter byte) []scopeRule {
