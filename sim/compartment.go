@@ -128,7 +128,7 @@ func (s *Server) reaches(g *grant, at int32) bool {
 	switch typ := s.store.typeOf(at); typ {
 	case "Binary":
 		for _, holder := range s.holdersOf(g.patient, e.id) {
-			if s.reaches(g, holder) && !(g.patientFacing() && s.undisclosed(holder)) {
+			if s.reaches(g, holder) && (!g.patientFacing() || !s.undisclosed(holder)) {
 				return true
 			}
 		}

@@ -424,3 +424,31 @@ func TestUserTokenIsNoUseForBulkExport(t *testing.T) {
 		}
 	}
 }
+
+func TestRefusedSearchDoesNotTellWhoExists(t *testing.T) {
+	w := newWard(t, Knobs{})
+	for _, user := range []string{ofAnn, ofDoc} {
+		token := w.token(user, "patient/*.rs")
+		for _, search := range []string{"Observation?category=laboratory&patient=", "Condition?patient=", "Encounter?subject=Patient/", "Patient?_id="} {
+			real, none := w.get(search+"eBob3", token), w.get(search+"eNun3", token)
+			if real.status != none.status || strings.ReplaceAll(real.text, "eBob3", "eNun3") != none.text && none.status != http.StatusOK {
+				t.Errorf("%s: %s answers %d for another patient and %d for nobody", user, search, real.status, none.status)
+			}
+		}
+	}
+}
+
+func TestPatientScopeWithoutPatientReachesNobody(t *testing.T) {
+	w := newWard(t, Knobs{})
+	g := w.grant("chart", ofDoc, "patient/*.rs")
+	g.patient = ""
+	token := w.issue(g)
+	for _, path := range []string{ofAnn, "Observation/lab1Ann", "Binary/notetextAnn", "Provenance/provAnn", "DocumentReference/noteBob"} {
+		if a := w.get(path, token); a.status != 404 {
+			t.Errorf("%s is read with no patient in context: %d", path, a.status)
+		}
+	}
+	if a := w.get("Observation?patient=eAnn3&category=laboratory", token); strings.Contains(a.text, `"id":"lab`) {
+		t.Error("a search without a patient in context finds a patient's results")
+	}
+}
