@@ -73,6 +73,7 @@ var causes = []knownCause{
 	{"members-missing", "members are missing that help the server", "", "", "invalid-client"},
 	{"key-uploaded", "the key does not go with how it is registered", "ES384 needs a key set URL at Epic.", "", "key-sets"},
 	{"key-set-cached-long", "the key set says nothing of how long it may be kept, or too long", "A change of keys then takes 29 hours or more to arrive.", "", "key-sets"},
+	{"key-next-unpublished", "the key that is to follow is not in the published key set", "It can sign only when no server can still hold a set without it.", "Publish it beside the key that signs.", "key-sets"},
 	{"clocks-differ", "this machine's clock and the server's differ", "Andiron reckons with it. Other programs fail when the difference grows.", "", "invalid-client"},
 }
 

@@ -312,9 +312,8 @@ func (d *examination) discovery() bool {
 	if !conf.Date.IsZero() {
 		d.clock(conf.Date)
 	}
-	if d.c.TokenURL != "" && d.c.TokenURL != conf.TokenEndpoint {
-		d.warn("discovery", "audience-proxied", "the connection's token URL is another one than the server names", d.setFix("token_url", "")...)
-	}
+	proxy := smart.Lint{Audience: conf.TokenEndpoint, TokenURL: d.c.TokenURL}
+	d.judge("discovery", proxy.Findings(), nil, jwtParts{})
 	return true
 }
 

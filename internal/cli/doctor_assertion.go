@@ -8,10 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"github.com/andironhq/andiron/smart"
 )
@@ -40,19 +39,20 @@ func readJWT(raw string) jwtParts {
 	return p
 }
 
-// verifies reports whether the signature is that of the published key with the id.
+// verifies reports whether the signature is that of the published key with the id: the linter is
+// shown that key alone, under the id that the assertion names.
 func (p jwtParts) verifies(keys []smart.JWK, id string) bool {
-	jws, err := jose.ParseSignedCompact(p.raw, []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384})
-	if err != nil {
-		return false
-	}
 	for _, k := range keys {
-		data, err := json.Marshal(k)
-		var key jose.JSONWebKey
-		if k.KeyID != id || err != nil || json.Unmarshal(data, &key) != nil {
+		if k.KeyID != id || p.kid == "" {
 			continue
 		}
-		if _, err := jws.Verify(key); err == nil {
+		k.KeyID = p.kid
+		body, err := json.Marshal(smart.KeySet{Keys: []smart.JWK{k}})
+		if err != nil {
+			continue
+		}
+		lint := smart.Lint{Assertion: smart.NewSecret(p.raw), Published: &smart.PublishedSet{Body: body}}
+		if slices.ContainsFunc(lint.Findings(), func(f smart.Finding) bool { return f.Rule == "L3" && f.Severity == smart.SeverityOK }) {
 			return true
 		}
 	}
@@ -236,9 +236,9 @@ func (d *examination) portal(verb string, flags ...string) []string {
 	if verb == "add" {
 		switch d.c.Launch {
 		case launchStandalone:
-			flags = append(flags, "--kind", "standalone", "--redirect", shellQuote(d.c.RedirectURI))
+			flags = append(flags, "--for", "patients", "--redirect", shellQuote(d.c.RedirectURI))
 		case launchEHR:
-			flags = append(flags, "--kind", "ehr-launch", "--redirect", shellQuote(d.c.RedirectURI))
+			flags = append(flags, "--for", "clinicians", "--redirect", shellQuote(d.c.RedirectURI))
 		}
 		switch {
 		case d.c.JWKS != "":

@@ -39,6 +39,8 @@ func (d *examination) credentials() bool {
 	}
 	defer d.ownAssertion(key)
 	if d.c.JWKS == "" {
+		static := smart.Lint{Key: key, Static: d.isEpic(), Now: d.a.now()}
+		d.judge("key", static.Findings(), key, jwtParts{kid: key.ID()})
 		d.add("key", stepOK, fmt.Sprintf("%s, kid %s (no jwks is configured to compare it with)", key.Algorithm(), key.ID()))
 		return true
 	}
@@ -84,8 +86,8 @@ func (d *examination) fetchSet() {
 }
 
 // judgeKey holds the connection's key against the published set by every rule of its own.
-func (d *examination) judgeKey(key *smart.Key) {
-	lint := smart.Lint{Key: key, KeySetURL: d.c.JWKS, Published: d.set, PublishedErr: d.setErr, Now: d.a.now()}
+func (d *examination) judgeKey(key *smart.Key, others ...*smart.Key) {
+	lint := smart.Lint{Key: key, Others: others, KeySetURL: d.c.JWKS, Published: d.set, PublishedErr: d.setErr, Now: d.a.now()}
 	if d.conf != nil {
 		lint.Algorithms = d.conf.SigningAlgorithms
 	}
@@ -199,9 +201,12 @@ func (d *examination) causeOf(f smart.Finding, key *smart.Key, jwt jwtParts) (id
 	case "W3":
 		return "key-uploaded", nil
 	case "W4":
+		if strings.Contains(f.Text, "not published yet") {
+			return "key-next-unpublished", d.publishFix()
+		}
 		return "key-set-cached-long", nil
 	case "W6":
-		return "audience-proxied", nil
+		return "audience-proxied", d.setFix("token_url", "")
 	}
 	return "members-missing", nil
 }

@@ -252,14 +252,15 @@ and whether the published set has them. A key that cannot be read is listed with
 
 func (a *app) keysCheckCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check [KEY]",
+		Use:   "check [KEY [NEXT...]]",
 		Short: "Compare key, id and published set as Epic would see them",
 		Long: `Fetches the key set under the connection's jwks (or --jwks) as a server would, and holds the key
-against it: id, key, algorithm, size, nothing private, Cache-Control. The exit code is 10 when a
-server would refuse it.`,
+against it: id, key, algorithm, size, nothing private, Cache-Control. The first KEY signs; those
+that are to follow it (NEXT) must stand beside it. The exit code is 10 when a server would refuse.`,
 		Example: `  andiron keys check --connection mercy
-  andiron keys check keys/mercy.pem --jwks https://app.example/jwks.json`,
-		Args: a.arguments(0, 1, "one KEY"),
+  andiron keys check keys/mercy.pem --jwks https://app.example/jwks.json
+  andiron keys check keys/old.pem keys/new.pem --jwks https://app.example/jwks.json`,
+		Args: a.arguments(0, 100, "KEYs"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := &connection{Kind: "production", origins: map[string]string{}}
 			if len(args) == 0 {
@@ -281,9 +282,15 @@ server would refuse it.`,
 			if err != nil {
 				return err
 			}
+			var others []*smart.Key
+			if len(args) > 1 {
+				if others, err = a.argumentKeys(cmd.Context(), args[1:]); err != nil {
+					return err
+				}
+			}
 			d := &examination{a: a, c: c, ctx: cmd.Context()}
 			d.fetchSet()
-			d.judgeKey(key)
+			d.judgeKey(key, others...)
 			if len(d.steps) == 0 {
 				d.add("key", stepOK, fmt.Sprintf("%s, kid %s is in the published key set, and every rule is kept", key.Algorithm(), key.ID()))
 			}

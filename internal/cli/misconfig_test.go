@@ -296,7 +296,7 @@ func TestMisconfiguredConnection(t *testing.T) {
 	const redirect = "http://127.0.0.1:7401/callback"
 	m.must("sim", "app", "add", "own", "--jwks-url", web.URL)
 	m.must("sim", "app", "add", "narrow", "--jwks-url", web.URL, "--api", "Patient.Read (R4)", "--api", "Patient.Search (R4)")
-	m.must("sim", "app", "add", "portal", "--kind", "standalone", "--redirect", redirect, "--client-secret", secret)
+	m.must("sim", "app", "add", "portal", "--for", "patients", "--redirect", redirect, "--client-secret", secret)
 	add := func(name string, args ...string) {
 		m.must(append([]string{"connection", "add", name, "--fhir", d.line["fhir"]}, args...)...)
 	}
@@ -311,21 +311,72 @@ func TestMisconfiguredConnection(t *testing.T) {
 	add("slash", "--client-id", "portal", "--secret", secret, "--launch", "standalone", "--redirect-uri", redirect+"/")
 	add("encoded", "--client-id", "portal", "--secret", secret, "--launch", "standalone", "--redirect-uri", redirect, "--secret-encoding", "encoded")
 
+	oauth := strings.TrimSuffix(d.line["fhir"], "/api/FHIR/R4") + "/oauth2"
+	// signIn is what the connection sends, sent by the test.
+	signIn := func(client, file, kid, scope string) func(*testing.T) answer {
+		return func(t *testing.T) answer {
+			t.Helper()
+			data, err := os.ReadFile(filepath.Join(m.dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, err := smart.ParseKey(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kid != "" {
+				key = key.WithID(kid)
+			}
+			jwt, err := smart.Assertion{Key: key, ClientID: client, Audience: oauth + "/token"}.Sign()
+			if err != nil {
+				t.Fatal(err)
+			}
+			form := url.Values{
+				"grant_type":            {"client_credentials"},
+				"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {jwt.Reveal()},
+			}
+			if scope != "" {
+				form.Set("scope", scope)
+			}
+			return exchange(t, oauth+"/token", form, "")
+		}
+	}
+
 	for _, row := range []struct {
 		name, connection, cause string
 		certain                 bool
 		fix                     int
+		wire                    func(*testing.T) answer
+		want                    answer
 	}{
-		{"wrong kid", "kid", "kid-wrong", true, 0},
-		{"unknown client", "stranger", "client-unknown", false, 1},
-		{"unpublished key", "unpublished", "key-unpublished", true, 0},
-		{"key set unreachable", "dark", "jwks-unreachable", true, 0},
-		{"redirect off by one character", "slash", "redirect-unregistered", true, 0},
-		{"scope not granted", "scope", "scope-not-granted", true, 0},
-		{"secret encoded wrongly", "encoded", "secret-encoding", true, 0},
+		{"wrong kid", "kid", "kid-wrong", true, 0, signIn("own", "own.pem", "k2", ""), answer{400, "application/json", refusal}},
+		{"unknown client", "stranger", "client-unknown", false, 1, signIn("stranger", "own.pem", "", ""), answer{400, "application/json", refusal}},
+		{"unpublished key", "unpublished", "key-unpublished", true, 0, signIn("own", "fresh.pem", "", ""), answer{400, "application/json", refusal}},
+		{"key set unreachable", "dark", "jwks-unreachable", true, 0, signIn("dark", "own.pem", "", ""), answer{400, "application/json", refusal}},
+		{"redirect off by one character", "slash", "redirect-unregistered", true, 0, func(t *testing.T) answer {
+			t.Helper()
+			return exchange(t, oauth+"/authorize?"+url.Values{
+				"response_type": {"code"}, "client_id": {"portal"}, "redirect_uri": {redirect + "/"}, "state": {rand.Text()},
+				"scope": {"launch/patient"}, "aud": {d.line["fhir"]},
+			}.Encode(), nil, "")
+		}, answer{400, "text/html", "<html"}},
+		{"scope not granted", "scope", "scope-not-granted", true, 0, signIn("narrow", "own.pem", "", "system/Patient.rs system/Immunization.rs"), answer{200, "application/json", `"scope":"system/Patient.r`}},
+		{"secret encoded wrongly", "encoded", "secret-encoding", true, 0, func(t *testing.T) answer {
+			t.Helper()
+			return exchange(t, oauth+"/token", url.Values{
+				"grant_type": {"authorization_code"}, "code": {"none"}, "redirect_uri": {redirect},
+			}, url.QueryEscape("hearth+and/home=100%"))
+		}, answer{400, "application/json", refusal}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			m.t = t
+			got := row.wire(t)
+			if got.status != row.want.status || !strings.HasPrefix(got.kind, row.want.kind) || !strings.Contains(got.body, row.want.body) {
+				t.Errorf("the simulator answered %d %s %s, where Epic says %d %s %s", got.status, got.kind, got.body, row.want.status, row.want.kind, row.want.body)
+			}
+			if strings.Contains(got.body, "Immunization") {
+				t.Errorf("the scope that is not registered was granted: %s", got.body)
+			}
 			r, code := m.doctor(row.connection)
 			if code != 10 || len(r.Causes) == 0 || r.Causes[0].ID != row.cause || r.Causes[0].Certain != row.certain {
 				t.Fatalf("doctor ended with code %d and names %+v, want %s first; %+v", code, r.Causes, row.cause, r.Checks)
@@ -338,6 +389,40 @@ func TestMisconfiguredConnection(t *testing.T) {
 		})
 	}
 	m.t = t
+}
+
+// answer is what the simulator says on the wire.
+type answer struct {
+	status     int
+	kind, body string
+}
+
+// exchange sends a form, with portal's secret by HTTP Basic if there is one, or fetches a page; no
+// redirect is followed.
+func exchange(t *testing.T, to string, form url.Values, secret string) answer {
+	t.Helper()
+	method := http.MethodGet
+	if form != nil {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, to, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if secret != "" {
+		req.SetBasicAuth("portal", secret)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header.Get("Content-Type"), strings.TrimSpace(string(body))}
 }
 
 // privateOf is a key for a signer of the test's own.

@@ -133,8 +133,10 @@ func wrap(text string, width int) []string {
 	for line := range strings.SplitSeq(text, "\n") {
 		for utf8.RuneCountInString(line) > width {
 			at := strings.LastIndexByte(line[:width], ' ')
-			if at <= 0 {
-				break
+			if at <= 0 { // a word that is too long has a line of its own
+				if at = strings.IndexByte(line[1:], ' ') + 1; at == 0 {
+					break
+				}
 			}
 			out = append(out, line[:at])
 			line = line[at+1:]
