@@ -457,14 +457,14 @@ func TestPatientPickerTakesOnlyOffered(t *testing.T) {
 
 func TestLaunchTokenIsBoundAndExpires(t *testing.T) { // A6
 	c := newClinic(t, sim.Knobs{})
-	make := func() string {
+	launch := func() string {
 		token, err := c.Launch(sim.Launch{ClientID: "chart-app", Patient: population.TheoID})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return token
 	}
-	token := make()
+	token := launch()
 	if p := c.authorize(c.ask("other-app", url.Values{"scope": {"launch"}, "launch": {token}})); p.location != nil {
 		t.Error("another app's launch token is taken")
 	}

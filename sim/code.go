@@ -64,7 +64,7 @@ func (s *Server) exchange(w *recorder, r *http.Request, form url.Values) {
 	now := s.clock.now()
 	s.auth.mu.Lock()
 	c, ok := s.auth.codes.get(form.Get("code"), now)
-	reason := ""
+	var reason string
 	switch {
 	case !ok:
 		reason = "the code is unknown"

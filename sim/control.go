@@ -21,7 +21,7 @@ func isControl(path string) bool {
 //	GET /_sim/log[?since=SEQ]   exchanges, redacted        DELETE empties the log
 //	GET, POST, DELETE /_sim/faults   list, set one, heal all
 //	GET, POST /_sim/clock   {"now","advance","skew"}; POST {"advance":"61m"}, {"skew":"10m"}
-//	POST /_sim/revoke   {"client_id":…}; ends access tokens
+//	POST /_sim/revoke   {"client_id":…}; ends its access and refresh tokens
 //	POST /_sim/reset    faults, log, tokens, sessions, exports, clock as at the start
 //	GET /_sim/knobs     every knob with default and value
 //	GET, POST /_sim/apps   registrations without secrets; POST registers or replaces one

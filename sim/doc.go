@@ -27,8 +27,9 @@
 //
 // [Server.Fail] plays a [Fault]: a status, an Epic code, HTML in place of JSON, a broken, cut or
 // stalled body. [Server.Advance] lets time pass: tokens, paging sessions and exports end by the
-// server's clock. [Server.Skew] makes the clock wrong. [Server.Revoke] ends tokens. The same lie
-// under /_sim/ over HTTP, for this machine only: log, faults, clock, revoke, reset, knobs.
+// server's clock. [Server.Skew] makes the clock wrong. [Server.Revoke] ends tokens,
+// [Server.Register] adds an app, [Server.Launch] opens one. The same lie under /_sim/ over HTTP, for
+// this machine only: log, faults, clock, revoke, reset, knobs, apps, users, launch.
 //
 // # Data
 //

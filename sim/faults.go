@@ -34,8 +34,9 @@ type Fault struct {
 	// Name is shown in the log.
 	Name string `json:"name,omitempty"`
 
-	// Op is the kind of request, as in Exchange.Op: "token", "read", "search", "kickoff",
-	// "status", "file", "delete", "metadata", "discovery", "keys".
+	// Op is the kind of request, as in Exchange.Op: "authorize", "token", "introspect", "register",
+	// "revoke", "style", "read", "search", "kickoff", "status", "file", "delete", "metadata",
+	// "discovery", "keys".
 	Op string `json:"op,omitempty"`
 	// Type is the resource type of a read, a search or a bulk file.
 	Type string `json:"type,omitempty"`

@@ -199,15 +199,39 @@ func (s *Server) issue(g *grant) string {
 	return token
 }
 
-// Revoke ends every access token of the client, or all tokens if clientID is empty, as a
-// customer's administrator can. It returns how many there were.
+// Revoke ends all that the client was given, or all clients if clientID is empty, as a customer's
+// administrator can: access tokens, refresh tokens, unused codes and dynamic clients. The client
+// stays registered and may sign in anew. It returns how many access tokens there were.
 func (s *Server) Revoke(clientID string) int {
 	s.setup()
+	is := func(id string) bool { return clientID == "" || id == clientID }
+	families := map[*family]bool{}
+	s.auth.mu.Lock()
+	s.auth.codes.dropIf(func(c *code) bool {
+		if is(c.reg.ClientID) {
+			families[c.family.root()] = true
+		}
+		return is(c.reg.ClientID)
+	})
+	s.auth.refresh.dropIf(func(t *refreshToken) bool {
+		if is(t.family.reg.ClientID) {
+			families[t.family.root()] = true
+		}
+		return is(t.family.reg.ClientID)
+	})
+	s.auth.dynamic.dropIf(func(d *registration) bool { return is(d.ClientID) || is(d.family.root().reg.ClientID) })
+	s.auth.mu.Unlock()
 	s.tokens.mu.Lock()
 	defer s.tokens.mu.Unlock()
+	for f := range families {
+		f.ended = true
+	}
 	n := 0
 	for id, g := range s.tokens.byID {
-		if clientID == "" || g.reg.ClientID == clientID {
+		if is(g.reg.ClientID) || g.family != nil && is(g.family.root().reg.ClientID) {
+			if g.family != nil {
+				g.family.root().ended = true
+			}
 			delete(s.tokens.byID, id)
 			n++
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // jwtBearerGrant is the grant of dynamic clients (RFC 7523 section 2.1).
-const jwtBearerGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+const jwtBearerGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a name, no credential
 
 // dynamicClient answers the registration endpoint (Epic's OAuth 2.0 specification, high): the first
 // token of a sign-in at an app that may, good once.

@@ -32,10 +32,11 @@ type User struct {
 const Password = "hearth-and-home"
 
 // UserList returns those who can sign in: Users if set. Otherwise a user of MyChart for each named
-// patient who has a login (simrosalind, simtheo, …), the proxy of the child among them (simproxy), and two
-// practitioners: simclinician, who has a PractitionerRole, and simvisitor, who has none; the password
-// of all is [Password]. With data from a folder they are the first patients, simpatient1 to
-// simpatient5, and the first practitioners of both kinds that are there.
+// patient who has a login (simrosalind, simtheo, …), the proxy of the child among them (simproxy), and a
+// practitioner, simclinician, who has a PractitionerRole; the password of all is [Password]. With data
+// from a folder they are the first patients, simpatient1 to simpatient5, the first practitioner with
+// a PractitionerRole (simclinician) and the first without (simvisitor), where they are there: every
+// generated practitioner has a role.
 func (s *Server) UserList() []User {
 	if s.Open() != nil {
 		return nil

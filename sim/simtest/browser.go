@@ -71,8 +71,7 @@ func (e *Epic) Browser(t testing.TB) *Browser {
 // Get opens an address and follows its redirects. The body is closed when the test ends.
 func (b *Browser) Get(address string) *http.Response {
 	b.t.Helper()
-	resp, err := b.Client.Get(address)
-	return b.keep(resp, err)
+	return b.send(http.MethodGet, address, nil)
 }
 
 // Submit sends the form of a page with the values given in place of its own. It reads the page.
@@ -93,12 +92,20 @@ func (b *Browser) Submit(page *http.Response, values url.Values) *http.Response 
 	if err != nil {
 		b.t.Fatalf("simtest: the form's action is no address: %v", err)
 	}
-	resp, err := b.Client.PostForm(address.String(), form)
-	return b.keep(resp, err)
+	return b.send(http.MethodPost, address.String(), form)
 }
 
-func (b *Browser) keep(resp *http.Response, err error) *http.Response {
+// send asks for an address, with a form if there is one.
+func (b *Browser) send(method, address string, form url.Values) *http.Response {
 	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.t.Fatalf("simtest: the browser's address is none: %v", withoutQuery(err))
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := b.Client.Do(req)
 	if err != nil {
 		b.t.Fatalf("simtest: the browser's request failed: %v", withoutQuery(err))
 	}

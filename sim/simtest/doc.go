@@ -5,6 +5,11 @@
 //	c := epic.Backend(t)
 //	patient, err := fhir.Read[r4.Patient](t.Context(), c, epic.Patient)
 //
+// # Signing people in
+//
+// [Epic.AddApp] registers an app that signs people in, [Epic.Launch] opens it as the EHR does, and
+// [Epic.Browser] walks through sign-in, choice of a patient and consent, without scripts.
+//
 // # When things go wrong
 //
 // [Epic.Fail] plays a fault, [Epic.Advance] moves the clock that server and client share,

@@ -116,8 +116,8 @@ func (e *Epic) Heal() { e.Server.Heal() }
 // Requests returns what was asked so far, oldest first.
 func (e *Epic) Requests() []sim.Exchange { return e.Server.Requests() }
 
-// Count tells how many requests of a kind there were: "token", "read", "search", "kickoff",
-// "status", "file", "delete", "metadata", "discovery".
+// Count tells how many requests of a kind there were, as [sim.Fault] names them in Op: "authorize",
+// "token", "read", "search", "kickoff" and so on.
 func (e *Epic) Count(op string) int {
 	n := 0
 	for _, x := range e.Requests() {
