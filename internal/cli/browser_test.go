@@ -11,6 +11,8 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/andironhq/andiron/sim"
 )
@@ -26,25 +28,38 @@ var (
 // simulator's pages as the user of a login, who consents.
 //
 //	BROWSER="browser simrosalind" andiron login dev-patient
+//
+// With -deny the person refuses consent.
 func browse(args []string) int {
+	decision := "allow"
+	if len(args) > 0 && args[0] == "-deny" {
+		decision, args = "deny", args[1:]
+	}
 	if len(args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: browser LOGIN ADDRESS")
+		fmt.Fprintln(os.Stderr, "usage: browser [-deny] LOGIN ADDRESS")
 		return 2
 	}
-	if err := walk(args[0], args[1]); err != nil {
+	if err := walk(args[0], args[1], decision); err != nil {
 		fmt.Fprintln(os.Stderr, "browser:", err)
 		return 1
 	}
 	return 0
 }
 
-func walk(login, address string) error {
+func walk(login, address, decision string) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err
 	}
 	client := &http.Client{Jar: jar}
 	page, err := client.Get(address)
+	for range 100 { // an application that was started beside this browser may not listen yet
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+		page, err = client.Get(address)
+	}
 	for range 6 {
 		if err != nil {
 			return err
@@ -58,7 +73,7 @@ func walk(login, address string) error {
 		if !strings.Contains(page.Request.URL.Path, "/oauth2/authorize") || form == nil {
 			return nil // somewhere else: the application's closing page, or the simulator's refusal
 		}
-		values := url.Values{"username": {login}, "password": {sim.Password}, "decision": {"allow"}, "duration": {"1h"}}
+		values := url.Values{"username": {login}, "password": {sim.Password}, "decision": {decision}, "duration": {"1h"}}
 		if id := patientID.FindStringSubmatch(text); id != nil {
 			values.Set("patient", id[1])
 		}

@@ -3,12 +3,15 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // documented reads docs/json-output.md: for each heading its members, true for optional ones.
@@ -112,6 +115,32 @@ func keysOf(m map[string]bool) []string {
 	return out
 }
 
+// launchedByNobody is what launch prints of an application that reads the discovery document and no more.
+func launchedByNobody(m *machine, base string) string {
+	m.t.Helper()
+	ended := make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for {
+			if resp, err := http.Get(base + "/.well-known/smart-configuration"); err == nil {
+				_ = resp.Body.Close()
+			}
+			select {
+			case <-ended:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
+	out, _, code := m.run("launch", "--no-browser", "--timeout", "1s", "-o", "json")
+	close(ended)
+	asking.Wait()
+	if code != 7 {
+		m.t.Errorf("an application that never signs in: exit code %d, want 7", code)
+	}
+	return out
+}
+
 func TestJSONOutputIsAsDocumented(t *testing.T) {
 	docs := documented(t)
 	m := newMachine(t)
@@ -124,6 +153,7 @@ func TestJSONOutputIsAsDocumented(t *testing.T) {
 	check("dev", d.text)
 	check("token", m.must("token", "-o", "json"))
 	check("sim app list", m.must("sim", "app", "list", "-o", "json"))
+	check("launch", launchedByNobody(m, d.line["fhir"]))
 	const patient = "eRosalind.Emberley.SimA3"
 	check("get TYPE?SEARCH", m.must("get", "Condition?patient="+patient, "-o", "json", "--limit", "2"))
 	check("get TYPE?SEARCH", m.must("get", "Condition?patient="+patient, "-o", "json", "--all"))

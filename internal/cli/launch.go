@@ -186,6 +186,7 @@ const (
 // followLaunch shows the steps from the simulator's log.
 func (a *app) followLaunch(ctx context.Context, c *connection, id string, since int64, wait time.Duration) error {
 	out := a.rows("[", "step", "request", "status", "ms", "reason")
+	out.live = []int{16, 48, 6, 5} // the browser moves now: show each step when it happens
 	deadline := a.now().Add(wait)
 	last := a.now()
 	token, data, refused := false, 0, ""

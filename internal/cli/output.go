@@ -30,6 +30,7 @@ type rowWriter struct {
 	columns []string
 	head    string // json: what stands before the first document, such as "["
 	limit   int    // table: cells longer than this are cut; 0 never
+	live    []int  // each row is written at once; table: the least widths of the columns
 
 	rows   int
 	held   [][]string
@@ -51,6 +52,16 @@ func (a *app) rows(head string, columns ...string) *rowWriter {
 
 // add draws one row.
 func (r *rowWriter) add(cells []string, doc json.RawMessage) error {
+	if err := r.draw(cells, doc); err != nil || r.live == nil {
+		return err
+	}
+	if r.csv != nil {
+		r.csv.Flush()
+	}
+	return r.w.Flush()
+}
+
+func (r *rowWriter) draw(cells []string, doc json.RawMessage) error {
 	first := r.rows == 0
 	r.rows++
 	switch r.format {
@@ -76,7 +87,7 @@ func (r *rowWriter) add(cells []string, doc json.RawMessage) error {
 		return r.csv.Write(cells)
 	}
 	if r.widths == nil {
-		if r.held = append(r.held, slices.Clone(cells)); len(r.held) < tableSample {
+		if r.held = append(r.held, slices.Clone(cells)); r.live == nil && len(r.held) < tableSample {
 			return nil
 		}
 		return r.release()
@@ -118,6 +129,9 @@ func (r *rowWriter) release() error {
 	r.widths = make([]int, len(r.columns))
 	for i, c := range r.columns {
 		r.widths[i] = utf8.RuneCountInString(c)
+		if i < len(r.live) {
+			r.widths[i] = max(r.widths[i], r.live[i])
+		}
 	}
 	for _, cells := range r.held {
 		for i, c := range cells {

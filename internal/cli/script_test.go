@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(cleaning{m}, map[string]func(){
 		"andiron": func() { os.Exit(cli.Main(os.Args[1:])) },
 		"browser": func() { os.Exit(browse(os.Args[1:])) },
+		"signin":  func() { os.Exit(signIn(os.Args[1:])) },
 	})
 }
 
@@ -54,6 +55,11 @@ func (c cleaning) Run() int {
 //	stub KIND                start a server that is no Epic and set $STUB
 //	mode OCTAL FILE          the file has these permissions
 //	same A B                 two folders hold the same data files
+//	freeport NAME            set $NAME to a port that nothing listens at
+//	takeport NAME            set $NAME to a port that is held until the end
+//	nowhere FILE PLACE...    the content of FILE stands in none of these files and folders
+//
+// and the programs browser (for $BROWSER) and signin.
 //
 // A script fails when a fix was printed in it and never run.
 func TestScripts(t *testing.T) {
@@ -75,6 +81,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"dev": scriptDev, "stopdev": scriptStopDev, "exits": scriptExits, "runfix": scriptRunFix,
 			"stub": scriptStub, "mode": scriptMode, "same": scriptSame,
+			"freeport": scriptFreePort, "takeport": scriptTakePort, "nowhere": scriptNowhere,
 		},
 	})
 }

@@ -69,10 +69,13 @@ func (a *app) emitApps(list []sim.App) error {
 
 // appFlags are what can be registered.
 type appFlags struct {
-	name, kind, launch, jwks, secret, version string
-	redirects, apis, origins                  []string
-	public, persistent, dynamic               bool
+	name, audience, launch, jwks, secret, version string
+	redirects, apis, origins                      []string
+	public, persistent, dynamic                   bool
 }
+
+// appAudiences are the words of --for. The setting kind is something else: what a server is.
+var appAudiences = map[string]sim.Kind{"backend": sim.Backend, "patients": sim.Standalone, "clinicians": sim.EHRLaunch}
 
 func (a *app) simAppChangeCmd(verb string) *cobra.Command {
 	var o appFlags
@@ -86,8 +89,8 @@ func (a *app) simAppChangeCmd(verb string) *cobra.Command {
 		cmd.Short = "Register an app"
 		cmd.Long = `Registers an app with the running simulated Epic. With --jwks-url it signs with a key, with
 --client-secret it has a secret, with neither it is public.`
-		cmd.Example = `  andiron sim app add my-app --kind standalone --redirect http://127.0.0.1:8080/callback
-  andiron sim app add my-ehr-app --kind ehr-launch --launch-url http://127.0.0.1:8080/launch \
+		cmd.Example = `  andiron sim app add my-app --for patients --redirect http://127.0.0.1:8080/callback
+  andiron sim app add my-ehr-app --for clinicians --launch-url http://127.0.0.1:8080/launch \
       --redirect http://127.0.0.1:8080/callback --jwks-url http://127.0.0.1:8080/jwks.json`
 	} else {
 		cmd.Short = "Change the registration of an app"
@@ -98,7 +101,7 @@ whole; --api all registers every API.`
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "`NAME` that pages and log show")
-	f.StringVar(&o.kind, "kind", "", "audience: backend, standalone (patients) or ehr-launch (clinicians)")
+	f.StringVar(&o.audience, "for", "", "who signs in: `AUDIENCE` patients, clinicians or backend (nobody)")
 	f.StringArrayVar(&o.redirects, "redirect", nil, "redirect `URI`, to the letter; repeatable")
 	f.StringVar(&o.launch, "launch-url", "", "`URL` that the EHR opens")
 	f.StringVar(&o.jwks, "jwks-url", "", "`URL` of the key set that the app signs with")
@@ -139,11 +142,12 @@ func (a *app) changeApp(ctx context.Context, flags *pflag.FlagSet, add bool, id 
 			*p = map[string]string{"name": o.name, "launch-url": o.launch, "jwks-url": o.jwks, "scope-version": o.version}[name]
 		}
 	}
-	if flags.Changed("kind") {
-		app.Kind = sim.Kind(o.kind)
-		if !slices.Contains([]sim.Kind{sim.Backend, sim.Standalone, sim.EHRLaunch}, app.Kind) {
-			return usagef("--kind is one of: backend, standalone, ehr-launch")
+	if flags.Changed("for") {
+		kind, ok := appAudiences[o.audience]
+		if !ok {
+			return usagef("--for is one of: patients, clinicians, backend")
 		}
+		app.Kind = kind
 	}
 	if flags.Changed("redirect") {
 		app.RedirectURIs = o.redirects
