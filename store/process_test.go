@@ -47,7 +47,8 @@ func serve(url, key string, in io.Reader, out io.Writer) error {
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		op, key, _ := strings.Cut(lines.Text(), " ")
-		won, err := false, error(nil)
+		var won bool
+		var err error
 		switch op {
 		case "take":
 			_, err = s.Take(ctx, key)
@@ -109,7 +110,7 @@ type peer struct {
 
 func newPeer(t *testing.T, url string, key smart.Secret) *peer {
 	t.Helper()
-	p := &peer{t: t, cmd: exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")} //nolint:gosec // this program
+	p := &peer{t: t, cmd: exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")}
 	p.cmd.Env = append(os.Environ(), "ANDIRON_STORE_PEER="+url, "ANDIRON_STORE_PEER_KEY="+key.Reveal())
 	p.cmd.Stderr = &p.err
 	out, err := p.cmd.StdoutPipe()
