@@ -57,6 +57,7 @@ func (c cleaning) Run() int {
 //	same A B                 two folders hold the same data files
 //	freeport NAME            set $NAME to a port that nothing listens at
 //	takeport NAME            set $NAME to a port that is held until the end
+//	refreshtoken STATE CONNECTION FHIR CLIENT-ID FILE   take a sign-in's refresh token out of the state
 //	nowhere FILE PLACE...    the content of FILE stands in none of these files and folders
 //
 // and the programs browser (for $BROWSER) and signin.
@@ -82,6 +83,7 @@ func TestScripts(t *testing.T) {
 			"dev": scriptDev, "stopdev": scriptStopDev, "exits": scriptExits, "runfix": scriptRunFix,
 			"stub": scriptStub, "mode": scriptMode, "same": scriptSame,
 			"freeport": scriptFreePort, "takeport": scriptTakePort, "nowhere": scriptNowhere,
+			"refreshtoken": scriptRefreshToken,
 		},
 	})
 }

@@ -2,6 +2,9 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +19,9 @@ import (
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/andironhq/andiron/smart"
+	"github.com/andironhq/andiron/store"
 )
 
 var openThis = regexp.MustCompile(`(?m)^  (http://\S+)\n`)
@@ -91,6 +97,37 @@ func scriptTakePort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 	ts.Defer(func() { _ = l.Close() })
+}
+
+// scriptRefreshToken opens the state folder with its key and writes the refresh token of a sign-in to
+// a file: nothing that the program prints has it.
+func scriptRefreshToken(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: refreshtoken STATE CONNECTION FHIR CLIENT-ID FILE")
+	}
+	dir := ts.MkAbs(args[0])
+	key, err := os.ReadFile(filepath.Join(dir, "seal.key"))
+	ts.Check(err)
+	seal, err := store.ParseSeal(smart.NewSecret(strings.TrimSpace(string(key))))
+	ts.Check(err)
+	ctx := context.Background()
+	s, err := store.Open(ctx, "file:"+filepath.Join(dir, "state.db"), store.Options{Seal: seal})
+	ts.Check(err)
+	defer s.Close()
+	record := func(key string, members any) {
+		r, err := s.Smart().Get(ctx, key)
+		ts.Check(err)
+		ts.Check(json.Unmarshal(r.Data, members))
+	}
+	var login struct {
+		ID string `json:"id"`
+	}
+	record(fmt.Sprintf("login/%x", sha256.Sum256([]byte(strings.Join(args[1:4], "\n")))), &login)
+	var session struct {
+		Refresh string `json:"refresh_token"`
+	}
+	record(fmt.Sprintf("session/%x", sha256.Sum256([]byte(login.ID))), &session)
+	ts.Check(os.WriteFile(ts.MkAbs(args[4]), []byte(session.Refresh), 0o600))
 }
 
 // scriptNowhere fails when the content of a file stands in one of the others, or in a file below them.
