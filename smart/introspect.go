@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ErrNotOffered: the server names no endpoint for what was asked: introspection, revocation or
+// ErrNotOffered is a server that names no endpoint for what was asked: introspection, revocation or
 // registration.
 var ErrNotOffered = errors.New("server has no such endpoint")
 

@@ -171,6 +171,9 @@ func (a *App) refresh(ctx context.Context, key, old string) (sessionData, int64,
 		return sessionData{}, 0, &Error{Op: "token", Err: ErrSignInAgain}
 	}
 	d, version, err := a.read(ctx, key)
+	if errors.Is(err, ErrSignInAgain) {
+		a.abandon(ctx, key) // the session is over, and so is what was kept back of it
+	}
 	if err != nil {
 		return d, 0, err
 	}
@@ -335,7 +338,24 @@ func (a *App) keepBack(key string, d sessionData, version int64) {
 	if a.unsaved == nil {
 		a.unsaved = map[string]*unsaved{}
 	}
+	for k, u := range a.unsaved {
+		if !a.now().Before(u.data.Ends) {
+			delete(a.unsaved, k)
+		}
+	}
 	a.unsaved[key] = &unsaved{d, version}
+}
+
+// abandon revokes what was kept back of a session that is over.
+func (a *App) abandon(ctx context.Context, key string) {
+	u := a.keptBack(key)
+	if u == nil {
+		return
+	}
+	a.forget(key)
+	if err := a.revoke(ctx, u.data); err != nil {
+		a.log(ctx, slog.LevelWarn, "token of an ended session not revoked", "err", err)
+	}
 }
 
 func (a *App) forget(key string) {

@@ -416,6 +416,41 @@ func TestAStoreThatFailsForAWhileCostsNothing(t *testing.T) {
 	}
 }
 
+// What the Store did not take lives in the process alone. It must not outlive its session there.
+func TestWhatWasKeptBackIsRevokedWithItsSession(t *testing.T) {
+	for name, end := range map[string]func(a *smart.App, s *smart.Session, base string) error{
+		"ended here": func(a *smart.App, s *smart.Session, _ string) error { return a.End(t.Context(), s) },
+		"ended by another process": func(a *smart.App, s *smart.Session, base string) error {
+			other := &smart.App{URL: a.URL, Issuers: a.Issuers, Store: a.Store, HTTP: a.HTTP, Now: a.Now}
+			theirs, err := other.Session(t.Context(), s.ID)
+			if err == nil {
+				err = other.End(t.Context(), theirs)
+			}
+			if _, terr := s.Token(t.Context(), base, ""); !errors.Is(terr, smart.ErrSignInAgain) {
+				t.Errorf("Token: %v, want ErrSignInAgain", terr)
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := startEHR(t, newClock())
+			f := &faultyStore{Store: &smart.MemoryStore{Now: e.clock.now}}
+			a, s := signedIn(t, e, func(a *smart.App) { a.Store = f })
+			e.clock.advance(2 * time.Hour)
+			f.refuse = 3
+			if _, err := s.Token(t.Context(), e.base, ""); err == nil {
+				t.Fatal("the store took the answer: the test tests nothing")
+			}
+			if err := end(a.App, s, e.base); err != nil {
+				t.Fatal(err)
+			}
+			if len(e.revoked) != 4 {
+				t.Errorf("revoked %d tokens, want access and refresh token of the record, and those that it never got", len(e.revoked))
+			}
+		})
+	}
+}
+
 func TestASessionEndedDuringItsRenewalStaysEnded(t *testing.T) {
 	e := startEHR(t, newClock())
 	f := &faultyStore{Store: &smart.MemoryStore{Now: e.clock.now}}

@@ -19,8 +19,9 @@ import (
 	cryptorand "crypto/rand"
 )
 
-const jwtBearerGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+const jwtBearerGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a name, no credential
 
+// Why there is no token, for errors.Is.
 var (
 	// ErrNotRegistered: the installation has no client of its own yet; see [Registered.Register].
 	ErrNotRegistered = errors.New("installation is not registered")

@@ -292,7 +292,7 @@ func TestRegistered(t *testing.T) {
 		var wg sync.WaitGroup
 		got := make([]string, 20)
 		for i := range got {
-			wg.Go(func() { got[i], _ = r.Token(context.Background(), r.Base, "") }) //nolint:usetesting // outlives no test: Wait follows
+			wg.Go(func() { got[i], _ = r.Token(context.Background(), r.Base, "") })
 		}
 		wg.Wait()
 		if slices.Sort(got); got[0] != "token-1" || got[19] != "token-1" || s.issued != 1 {

@@ -181,6 +181,7 @@ func (s Session) MarshalText() ([]byte, error) { return []byte(s.String()), nil 
 // an endpoint for that (RFC 7009). An error is about the revocation or the Store.
 func (a *App) End(ctx context.Context, s *Session) error {
 	r, err := a.store().Take(ctx, s.key)
+	a.abandon(ctx, s.key)
 	switch {
 	case errors.Is(err, ErrNoRecord):
 		return nil
@@ -191,7 +192,6 @@ func (a *App) End(ctx context.Context, s *Session) error {
 		}
 		return &Error{Op: "session", Err: stored(err)}
 	}
-	a.forget(s.key)
 	var d sessionData
 	if err := json.Unmarshal(r.Data, &d); err != nil {
 		return nil //nolint:nilerr // it is gone, and holds nothing to revoke
