@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func (a *app) doctorCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor [CONNECTION]", GroupID: "start",
 		Short: "Try a connection step by step, name the cause and what mends it",
-		Long: `Tries a connection from end to end: discovery, clock, key and published key set, the signed
+		Long: `Tries a connection from end to end: name, certificate, discovery, clock, key and published key set, the signed
 statement by every rule, redirect URI, sign-in, scopes, metadata, a first read and search of each
 usual resource type, and whether the app may export. Nothing is written and no export is started.
 
@@ -234,6 +235,7 @@ func netCause(err error) string {
 }
 
 func (d *examination) all() {
+	d.reach()
 	discovered := d.discovery()
 	ready := d.credentials()
 	client := d.client()
@@ -290,6 +292,25 @@ func (d *examination) client() *fhir.Client {
 		client.Header = http.Header{"Epic-Client-ID": {d.c.ClientID}}
 	}
 	return client
+}
+
+// reach is the way to the server, before anything is asked of it. Behind an outgoing proxy it is the
+// proxy that resolves and connects, and nothing is looked at from here.
+func (d *examination) reach() {
+	u, err := url.Parse(d.c.FHIR)
+	if err != nil {
+		return
+	}
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err != nil || proxy != nil {
+		return
+	}
+	for _, r := range reachable(d.ctx, d.c.FHIR, nil, d.a.now) {
+		if r.state == stepFail {
+			d.certain(r.check, "unreachable", r.text)
+			continue
+		}
+		d.add(r.check, r.state, r.text)
+	}
 }
 
 func (d *examination) discovery() bool {
