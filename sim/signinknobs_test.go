@@ -293,3 +293,31 @@ func FuzzRawAuthorizeQuery(f *testing.F) {
 		}
 	})
 }
+
+func TestKnobCORSKeepsAnswersToRegisteredOrigins(t *testing.T) {
+	for _, row := range []struct {
+		rule, origin, path, want string
+		knobs                    sim.Knobs
+	}{
+		{"a registered origin reads token answers", "https://app.example", "token", "https://app.example", sim.Knobs{CORS: "registered"}},
+		{"another origin does not", "https://other.example", "token", "", sim.Knobs{CORS: "registered"}},
+		{"nobody reads the pages", "https://app.example", "authorize", "", sim.Knobs{CORS: "registered"}},
+		{"nobody reads the pages with the knob off either", "https://app.example", "authorize", "", sim.Knobs{}},
+	} {
+		t.Run(row.rule, func(t *testing.T) {
+			c := newClinic(t, row.knobs)
+			if err := c.Register(sim.App{ClientID: "page-app", Kind: sim.Standalone, RedirectURIs: []string{redirect}, Origins: []string{"https://app.example"}}); err != nil {
+				t.Fatal(err)
+			}
+			req, err := http.NewRequest(http.MethodPost, c.at(row.path), strings.NewReader(""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Origin", row.origin)
+			resp, err := http.DefaultClient.Do(req)
+			if got := c.result(resp, err).header.Get("Access-Control-Allow-Origin"); got != row.want {
+				t.Errorf("Access-Control-Allow-Origin is %q, want %q", got, row.want)
+			}
+		})
+	}
+}

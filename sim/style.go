@@ -33,7 +33,7 @@ const pageStyle = `
 body{margin:0;font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;background:#f6f4f0;color:#2a2622}
 header{background:#2a2622;color:#f6f4f0;padding:14px 24px;font-weight:600}
 header small{font-weight:400;opacity:.75;margin-left:10px}
-main{max-width:560px;margin:40px auto;background:#fff;border:1px solid #ded8cf;border-radius:8px;padding:28px 32px}
+main{max-width:560px;width:calc(100% - 24px);margin:28px auto;background:#fff;border:1px solid #ded8cf;border-radius:8px;padding:28px 32px}
 h1{font-size:1.35rem;margin:0 0 6px}
 p{margin:0 0 16px}
 .quiet{color:#6b6258;font-size:.9rem}
@@ -46,6 +46,7 @@ button.second{background:#fff;color:#a4491c}
 .choice{display:flex;gap:10px;align-items:baseline;padding:9px 4px;border-bottom:1px solid #eee8df}
 table{border-collapse:collapse;width:100%;font-size:.9rem;margin-top:8px}
 th,td{text-align:left;padding:5px 8px;border-bottom:1px solid #eee8df}
+td code{white-space:nowrap}
 code{font-size:.9em;background:#f3efe9;padding:1px 4px;border-radius:3px}
 ul{padding-left:20px;margin:0 0 16px}
 details{margin:0 0 16px}
