@@ -202,7 +202,7 @@ func (d *examination) causeOf(f smart.Finding, key *smart.Key, jwt jwtParts) (id
 		return "key-uploaded", nil
 	case "W4":
 		if strings.Contains(f.Text, "not published yet") {
-			return "key-next-unpublished", d.publishFix()
+			return "key-next-unpublished", nil
 		}
 		return "key-set-cached-long", nil
 	case "W6":

@@ -41,7 +41,7 @@ func reachable(ctx context.Context, base string, roots *x509.CertPool, now func(
 	if err != nil {
 		return append(found, reach{"tls", stepFail, "port " + port + " takes no connection: " + cause(err).Error()})
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if u.Scheme != "https" {
 		return append(found, reach{"tls", stepOK, "plain http, port " + port + " answers"})
 	}

@@ -167,14 +167,13 @@ func launchAddress(target, registered, base, launch string) (string, error) {
 
 // launchStep is one step of a sign-in as the simulator saw it.
 type launchStep struct {
-	Step     string `json:"step"`
-	Method   string `json:"method"`
-	Path     string `json:"path"`
-	Status   int    `json:"status"`
-	Millis   int64  `json:"ms"`
-	Reason   string `json:"reason,omitempty"`
-	Refused  bool   `json:"refused"`
-	sequence int64
+	Step    string `json:"step"`
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+	Status  int    `json:"status"`
+	Millis  int64  `json:"ms"`
+	Reason  string `json:"reason,omitempty"`
+	Refused bool   `json:"refused"`
 }
 
 const (

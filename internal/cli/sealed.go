@@ -19,5 +19,5 @@ func openSealed(ctx context.Context, path string, key smart.Secret, now func() t
 	if err != nil {
 		return nil, err
 	}
-	return &state{Store: s.Smart(), close: func() error { s.Close(); return nil }}, nil
+	return &state{Store: s.Smart(), close: s.Close}, nil
 }

@@ -53,7 +53,7 @@ func (a *app) state(ctx context.Context) (*state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, &problem{Title: fmt.Sprintf("sign-ins cannot be kept in %s: %v", dir, cause(err)), Err: err}
 	}
-	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder is entered
+	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, err
 	}
 	key, err := a.sealKey(ctx)
