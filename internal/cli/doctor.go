@@ -24,9 +24,10 @@ func (a *app) doctorCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor [CONNECTION]", GroupID: "start",
 		Short: "Try a connection step by step, name the cause and what mends it",
-		Long: `Tries a connection from end to end: name, certificate, discovery, clock, key and published key set, the signed
-statement by every rule, redirect URI, sign-in, scopes, metadata, a first read and search of each
-usual resource type, and whether the app may export. Nothing is written and no export is started.
+		Long: `Tries a connection from end to end: name, certificate, discovery, clock, key and published key
+set, the signed statement by every rule, redirect URI, sign-in, scopes, metadata, a first read
+and search of each usual resource type, and whether the app may export. Nothing is written and
+no export is started.
 
 Each step is ok, warn, FAIL, off (not registered for the app) or waiting for another one. Then
 come the causes, each with an id that stays ("andiron help causes" lists them): certain where it
