@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -248,7 +249,7 @@ func (a *apps) hasOrigin(origin string) bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	for _, reg := range a.list {
-		if registered(reg.Origins, origin) {
+		if slices.Contains(reg.Origins, origin) {
 			return true
 		}
 	}

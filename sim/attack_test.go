@@ -96,7 +96,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path string) {
 		u, err := url.ParseRequestURI("/interconnect-fhir-oauth/api/FHIR/R4/" + path)
 		if err != nil {
-			t.Skip()
+			return // no request could carry that
 		}
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL, r.Host, r.RequestURI = u, "sim.example", u.RequestURI()

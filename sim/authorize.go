@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -116,7 +117,7 @@ func (s *Server) checkRequest(w *recorder, r *http.Request, p url.Values) (*requ
 		reg: reg, redirect: p.Get("redirect_uri"), state: p.Get("state"), hasState: p.Has("state"),
 		nonce: p.Get("nonce"), challenge: p.Get("code_challenge"), asked: strings.Fields(p.Get("scope")), base: s.base(r),
 	}
-	if !registered(reg.RedirectURIs, q.redirect) {
+	if !slices.Contains(reg.RedirectURIs, q.redirect) {
 		return page("redirect_uri is not registered, to the letter")
 	}
 	refuse := func(code, reason string) (*request, bool) {
@@ -156,7 +157,7 @@ func (s *Server) checkRequest(w *recorder, r *http.Request, p url.Values) (*requ
 		return page("a standalone launch by POST; Epic takes POST only for EHR launch")
 	case len(q.asked) == 0 && s.knobs.ScopeRequired && !launched:
 		return page("scope is missing")
-	case launched && !registered(q.asked, "launch"):
+	case launched && !slices.Contains(q.asked, "launch"):
 		return page("launch is given without the scope launch")
 	case launched && reg.kind() != EHRLaunch:
 		return page("invalid_launch_token: the app is not registered for EHR launch")
@@ -173,15 +174,6 @@ func (s *Server) checkRequest(w *recorder, r *http.Request, p url.Values) (*requ
 		}
 	}
 	return q, false
-}
-
-func registered(list []string, one string) bool {
-	for _, have := range list {
-		if have == one {
-			return true
-		}
-	}
-	return false
 }
 
 // sendBack redirects the browser to the app. The address is a registered one; what is added to its

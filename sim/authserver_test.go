@@ -528,25 +528,6 @@ func TestResetEndsSignIns(t *testing.T) {
 	}
 }
 
-func FuzzAuthorizeQuery(f *testing.F) {
-	c := newClinic(f, sim.Knobs{})
-	f.Add(c.ask("patient-app", nil).Encode())
-	f.Add("client_id=patient-app&redirect_uri=" + url.QueryEscape(redirect) + "&state=%0d%0aX:y&response_type=x")
-	f.Fuzz(func(t *testing.T, query string) {
-		if strings.ContainsAny(query, "#") {
-			t.Skip()
-		}
-		resp, err := c.browser.Get(c.at("authorize") + "?" + url.PathEscape(query))
-		if err != nil {
-			t.Skip()
-		}
-		_ = resp.Body.Close()
-		if to := resp.Header.Get("Location"); resp.StatusCode >= 500 || to != "" && !strings.HasPrefix(to, redirect+"?") || resp.Header.Get("X") != "" {
-			t.Errorf("status %d, redirected elsewhere: %v", resp.StatusCode, to != "")
-		}
-	})
-}
-
 func FuzzTokenForm(f *testing.F) {
 	c := newClinic(f, sim.Knobs{})
 	f.Add("grant_type=authorization_code&code=x&client_id=public-app")

@@ -52,9 +52,8 @@ var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
 // exchange answers grant_type=authorization_code (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
 func (s *Server) exchange(w *recorder, r *http.Request, form url.Values) {
-	reg, refused := s.authenticate(w, r, form)
-	if refused != nil {
-		s.refuseToken(w, refused.code, refused.reason)
+	reg, ok := s.authenticate(w, r, form)
+	if !ok {
 		return
 	}
 	if form.Get("code") == "" {
@@ -63,10 +62,10 @@ func (s *Server) exchange(w *recorder, r *http.Request, form url.Values) {
 	}
 	now := s.clock.now()
 	s.auth.mu.Lock()
-	c, ok := s.auth.codes.get(form.Get("code"), now)
+	c, known := s.auth.codes.get(form.Get("code"), now)
 	var reason string
 	switch {
-	case !ok:
+	case !known:
 		reason = "the code is unknown"
 	case c.reg.ClientID != reg.ClientID:
 		reason = "the code was given to another client"
@@ -81,7 +80,7 @@ func (s *Server) exchange(w *recorder, r *http.Request, form url.Values) {
 	default:
 		reason = checkVerifier(c.challenge, form)
 	}
-	again := ok && c.used && c.reg.ClientID == reg.ClientID
+	again := known && c.used && c.reg.ClientID == reg.ClientID
 	if reason == "" {
 		c.used = true
 	}
@@ -99,7 +98,7 @@ func (s *Server) exchange(w *recorder, r *http.Request, form url.Values) {
 		refresh = s.newRefresh(f)
 	}
 	id := ""
-	if registered(c.asked, "openid") {
+	if slices.Contains(c.asked, "openid") {
 		id = s.idToken(r, f, c.nonce)
 	}
 	s.answerToken(w, f, refresh, id, true)
@@ -222,7 +221,7 @@ type answerBody struct {
 }
 
 func (m *answerBody) add(name string, value any) {
-	if registered(m.seen, name) {
+	if slices.Contains(m.seen, name) {
 		return
 	}
 	m.seen = append(m.seen, name)

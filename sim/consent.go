@@ -2,7 +2,6 @@ package sim
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,66 +46,25 @@ func (s *Server) consent(w *recorder, q *request, id string, form url.Values) {
 // persists tells whether the sign-in gives refresh tokens: a confidential app with persistent access
 // that asked for offline_access (Epic's OAuth 2.0 specification, high).
 func (q *request) persists() bool {
-	return q.reg.auth() != AuthNone && q.reg.Persistent && registered(q.asked, "offline_access")
-}
-
-var resourceForm = regexp.MustCompile(`^(patient|user|system)/(\*|[A-Za-z]+)\.([A-Za-z*]+)(?:\?(.+))?$`)
-
-// askedScope is one resource scope taken apart.
-type askedScope struct {
-	level, typ, actions, query string
-}
-
-func parseAsked(text string) (askedScope, bool) {
-	m := resourceForm.FindStringSubmatch(text)
-	if m == nil {
-		return askedScope{}, false
-	}
-	a := askedScope{m[1], m[2], strings.ToLower(m[3]), m[4]}
-	switch a.actions {
-	case "read":
-		a.actions = "rs"
-	case "write":
-		a.actions = "cud"
-	case "*":
-		a.actions = "cruds"
-	}
-	return a, true
-}
-
-// covers tells whether b, a registered scope, lies within a, an asked one.
-func (a askedScope) covers(b askedScope) bool {
-	if a.typ != "*" && a.typ != b.typ || a.query != "" && a.query != b.query {
-		return false
-	}
-	for _, letter := range b.actions {
-		if !strings.ContainsRune(a.actions, letter) {
-			return false
-		}
-	}
-	return true
+	return q.reg.auth() != AuthNone && q.reg.Persistent && slices.Contains(q.asked, "offline_access")
 }
 
 var plainScopes = []string{"openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter", "online_access", "offline_access"}
 
+// dynamicScope lets the token of a sign-in register a dynamic client (medium).
+const dynamicScope = "system/dynamicClient.register"
+
 // unknownScopes are those asked for that the registration does not hold.
 func (s *Server) unknownScopes(reg *registration, asked []string) []string {
 	var list []string
-	have := s.scopeList(reg, "patient")
+	have := parseScopes(strings.Join(s.scopeList(reg, "patient"), " "))
 	for _, text := range asked {
-		a, ok := parseAsked(text)
-		if !ok {
-			if !registered(plainScopes, text) && (!reg.Dynamic || text != "system/dynamicClient.register") {
-				list = append(list, text)
-			}
+		if slices.Contains(plainScopes, text) || text == dynamicScope && reg.Dynamic {
 			continue
 		}
-		if text == "system/dynamicClient.register" && reg.Dynamic {
-			continue
-		}
-		if a.level == "system" || !slices.ContainsFunc(have, func(one string) bool {
-			b, _ := parseAsked(one)
-			return a.typ == "*" || a.typ == b.typ && strings.ContainsAny(a.actions, b.actions)
+		a, ok := parseScope(text)
+		if !ok || a.level == "system" || !slices.ContainsFunc(have.rules, func(b scopeRule) bool {
+			return a.typ == "*" || a.typ == b.typ && strings.ContainsAny(a.letters, b.letters)
 		}) {
 			list = append(list, text)
 		}
@@ -119,7 +77,7 @@ func (s *Server) unknownScopes(reg *registration, asked []string) []string {
 func (s *Server) granted(q *request) string {
 	var list []string
 	add := func(scope string) {
-		if !registered(list, scope) {
+		if !slices.Contains(list, scope) {
 			list = append(list, scope)
 		}
 	}
@@ -143,7 +101,7 @@ func (s *Server) granted(q *request) string {
 			if q.persists() {
 				add(text)
 			}
-		case "system/dynamicClient.register":
+		case dynamicScope:
 			if q.reg.Dynamic {
 				add(text)
 			}
@@ -158,18 +116,13 @@ func (s *Server) granted(q *request) string {
 			add(scope)
 		}
 	}
-	for _, text := range q.asked {
-		a, ok := parseAsked(text)
-		if !ok || a.level == "system" || a.level == "user" && own == "patient" || a.level == "patient" && q.patient == "" {
+	for _, a := range parseScopes(strings.Join(q.asked, " ")).rules {
+		if a.level == "system" || a.level == "user" && own == "patient" || a.level == "patient" && q.patient == "" {
 			continue
 		}
-		for _, scope := range s.scopeList(q.reg, a.level) {
-			b, _ := parseAsked(scope)
-			if a.covers(b) {
-				add(scope)
-			} else if b.query == "" && a.query != "" && (askedScope{a.level, a.typ, a.actions, ""}).covers(b) {
-				add(scope + "?" + a.query)
-			}
+		registered := parseScopes(strings.Join(s.scopeList(q.reg, a.level), " "))
+		for _, r := range (scopeSet{rules: []scopeRule{a}}).within(registered) {
+			add(r.spell(q.reg.ScopeVersion))
 		}
 	}
 	return strings.Join(list, " ")

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -25,13 +26,13 @@ func (s *Server) idToken(r *http.Request, f *family, nonce string) string {
 		"iat": now.Unix(), "exp": now.Add(s.knobs.IDTokenLife).Unix(),
 	}
 	scopes := strings.Fields(f.scope)
-	if registered(scopes, "fhirUser") {
+	if slices.Contains(scopes, "fhirUser") {
 		claims["fhirUser"] = s.base(r) + "/" + f.user
 		if s.knobs.FHIRUser == "relative" {
 			claims["fhirUser"] = f.user
 		}
 	}
-	if registered(scopes, "profile") {
+	if slices.Contains(scopes, "profile") {
 		claims["preferred_username"] = f.login
 	}
 	if nonce != "" {

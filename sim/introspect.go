@@ -3,6 +3,7 @@ package sim
 import (
 	"crypto/sha256"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -80,7 +81,7 @@ func (s *Server) introspect(w *recorder, r *http.Request) {
 		a.add("epic_user_type", kind)
 		a.text("patient", f.launch.Patient)
 		a.text("encounter", f.launch.Encounter)
-		if registered(strings.Fields(f.scope), "fhirUser") {
+		if slices.Contains(strings.Fields(f.scope), "fhirUser") {
 			a.add("fhirUser", s.base(r)+"/"+user)
 		}
 	}

@@ -60,9 +60,10 @@ type ContextReference struct {
 
 // Launch makes a launch token, as the EHR does when it opens an app: opaque, good once, for a few
 // minutes (knob launch_life), for this app alone; under whichever base of this server, since no request
-// names one (a token made by POST /_sim/launch is good under the base that its answer names). The address to open is the app's LaunchURL with the
-// query parameters iss, the FHIR base, and launch, the token. It refuses an app that is not registered
-// for EHR launch, and a user, a patient or an encounter that does not exist.
+// names one (a token made by POST /_sim/launch is good under the base that its answer names). The address
+// to open is the app's LaunchURL with the query parameters iss, the FHIR base, and launch, the token. It
+// refuses an app that is not registered for EHR launch, and a user, a patient or an encounter that does
+// not exist.
 func (s *Server) Launch(l Launch) (string, error) {
 	if err := s.Open(); err != nil {
 		return "", err

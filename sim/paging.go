@@ -69,8 +69,7 @@ func (s *Server) keep(res *result, offset int) string {
 }
 
 // nextPage answers {Type}?sessionID=…. An expired session draws 4113 (code high, status low);
-// so does one of another client, user,
-// patient or scope, or of another type.
+// so does one of another client, user, patient, scope or type.
 func (s *Server) nextPage(w *recorder, r *http.Request, g *grant, typ, id string) {
 	s.sessions.mu.Lock()
 	kept := s.sessions.byID[id]

@@ -27,9 +27,8 @@ func (s *Server) newRefresh(f *family) string {
 // refreshGrant answers grant_type=refresh_token (RFC 6749 section 6). With rolling tokens the reuse of
 // an old one ends the sign-in (RFC 9700 section 4.14.2).
 func (s *Server) refreshGrant(w *recorder, r *http.Request, form url.Values) {
-	reg, refused := s.authenticate(w, r, form)
-	if refused != nil {
-		s.refuseToken(w, refused.code, refused.reason)
+	reg, ok := s.authenticate(w, r, form)
+	if !ok {
 		return
 	}
 	if form.Get("refresh_token") == "" {
@@ -38,10 +37,10 @@ func (s *Server) refreshGrant(w *recorder, r *http.Request, form url.Values) {
 	}
 	now := s.clock.now()
 	s.auth.mu.Lock()
-	t, ok := s.auth.refresh.get(form.Get("refresh_token"), now)
+	t, known := s.auth.refresh.get(form.Get("refresh_token"), now)
 	reason, code, again := "", "invalid_grant", false
 	switch {
-	case !ok:
+	case !known:
 		reason = "the refresh token is unknown or expired"
 	case t.family.reg.ClientID != reg.ClientID:
 		reason = "the refresh token was given to another client"
@@ -80,21 +79,17 @@ func (s *Server) refreshGrant(w *recorder, r *http.Request, form url.Values) {
 // within tells whether each scope asked for at a refresh was granted before, on its own or as part of a
 // wider one.
 func within(asked, granted string) bool {
-	have := strings.Fields(granted)
-	for _, text := range strings.Fields(asked) {
-		if slices.Contains(have, text) {
-			continue
-		}
-		need, ok := parseAsked(text)
-		if !ok {
+	need, have := parseScopes(asked), parseScopes(granted)
+	for _, word := range need.plain {
+		if !slices.Contains(have.plain, word) {
 			return false
 		}
-		for _, letter := range need.actions {
-			one := need
-			one.actions = string(letter)
-			if !slices.ContainsFunc(have, func(g string) bool {
-				a, ok := parseAsked(g)
-				return ok && a.level == one.level && a.covers(one)
+	}
+	for _, r := range need.rules {
+		for _, letter := range r.letters {
+			if !slices.ContainsFunc(have.rules, func(g scopeRule) bool {
+				return g.level == r.level && (g.typ == r.typ || g.typ == "*") && strings.ContainsRune(g.letters, letter) &&
+					(len(g.query) == 0 || slices.EqualFunc(g.query, r.query, samePair))
 			}) {
 				return false
 			}

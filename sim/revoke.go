@@ -14,9 +14,8 @@ func (s *Server) revoke(w *recorder, r *http.Request) {
 		s.refuseToken(w, "invalid_request", reason)
 		return
 	}
-	reg, refused := s.authenticate(w, r, form)
-	if refused != nil {
-		s.refuseToken(w, refused.code, refused.reason)
+	reg, ok := s.authenticate(w, r, form)
+	if !ok {
 		return
 	}
 	if form.Get("token") == "" {

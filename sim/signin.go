@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -55,7 +56,7 @@ func (s *Server) askNext(w *recorder, q *request, id string) {
 // choose takes the patient whom the user picked, of those whom the user may pick.
 func (s *Server) choose(w *recorder, _ *http.Request, q *request, id string, form url.Values) {
 	patient := form.Get("patient")
-	if !registered(s.choices(q.who), patient) {
+	if !slices.Contains(s.choices(q.who), patient) {
 		s.wrongPage(w, "the patient is not among those of the user")
 		return
 	}
@@ -66,7 +67,7 @@ func (s *Server) choose(w *recorder, _ *http.Request, q *request, id string, for
 
 // needsPatient tells whether a patient belongs into the context: always at MyChart, else when asked.
 func (s *Server) needsPatient(q *request) bool {
-	return isMyChart(q.who) || registered(q.asked, "launch/patient")
+	return isMyChart(q.who) || slices.Contains(q.asked, "launch/patient")
 }
 
 // choices are the ids of the patients whom a user may bring into context.

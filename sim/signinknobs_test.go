@@ -277,7 +277,7 @@ type writer func([]byte) (int, error)
 
 func (w writer) Write(b []byte) (int, error) { return w(b) }
 
-func FuzzRawAuthorizeQuery(f *testing.F) {
+func FuzzAuthorizeQuery(f *testing.F) {
 	c := newClinic(f, sim.Knobs{})
 	f.Add(c.ask("patient-app", nil).Encode())
 	f.Add("client_id=patient-app&redirect_uri=" + url.QueryEscape(redirect) + "&state=%0d%0aX:y&response_type=x")

@@ -77,9 +77,19 @@ func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, string) {
 // denial is why a client did not sign in.
 type denial struct{ code, reason string }
 
-// authenticate signs the client in by its registered method and no other (Epic's OAuth 2.0
-// specification, high): on every grant, that of refresh included.
-func (s *Server) authenticate(w *recorder, r *http.Request, form url.Values) (*registration, *denial) {
+// authenticate signs the client in. If it cannot it has answered.
+func (s *Server) authenticate(w *recorder, r *http.Request, form url.Values) (*registration, bool) {
+	reg, refused := s.client(w, r, form)
+	if refused != nil {
+		s.refuseToken(w, refused.code, refused.reason)
+		return nil, false
+	}
+	return reg, true
+}
+
+// client is who sends a form, by the registered method and no other (Epic's OAuth 2.0 specification,
+// high): on every grant, that of refresh included.
+func (s *Server) client(w *recorder, r *http.Request, form url.Values) (*registration, *denial) {
 	const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" //nolint:gosec // a name, no credential
 	scheme, basic, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	ways := 0
@@ -188,9 +198,8 @@ func (s *Server) clientCredentials(w *recorder, r *http.Request, form url.Values
 		s.refuseToken(w, "invalid_client", "client_assertion is missing")
 		return
 	}
-	reg, refused := s.authenticate(w, r, form)
-	if refused != nil {
-		s.refuseToken(w, refused.code, refused.reason)
+	reg, ok := s.authenticate(w, r, form)
+	if !ok {
 		return
 	}
 	if reg.kind() != Backend {
