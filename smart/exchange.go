@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -228,7 +228,6 @@ type answer struct {
 	scoped           bool // a scope was named
 	refresh, idToken string
 	ends             time.Duration // of the refresh token, as some servers say; 0 unknown
-	members          map[string]json.RawMessage
 }
 
 func readAnswer(body []byte) (answer, error) {
@@ -237,16 +236,11 @@ func readAnswer(body []byte) (answer, error) {
 		return answer{}, err
 	}
 	out := answer{grant: g}
-	if json.Unmarshal(body, &out.members) != nil {
-		return answer{}, notJSON(body)
-	}
 	_, out.scoped = out.members["scope"]
 	out.refresh, out.idToken = text(out.members["refresh_token"]), text(out.members["id_token"])
 	for _, name := range []string{"refresh_expires_in", "refresh_token_expires_in"} {
-		if s := text(out.members[name]); s != "" && s != "0" {
-			if d, err := time.ParseDuration(strings.TrimSpace(s) + "s"); err == nil && d > 0 {
-				out.ends = d
-			}
+		if n, err := strconv.ParseInt(text(out.members[name]), 10, 32); err == nil && n > 0 {
+			out.ends = time.Duration(n) * time.Second
 		}
 	}
 	return out, nil

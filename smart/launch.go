@@ -185,12 +185,10 @@ func (a *App) Begin(ctx context.Context, q LaunchRequest) (*Authorization, error
 func (a *App) redirectURI(iss *Issuer) (string, error) {
 	redirect := iss.RedirectURI
 	if redirect == "" {
-		root, err := a.root()
-		if err != nil {
+		if _, err := a.root(); err != nil {
 			return "", err
 		}
 		redirect = strings.TrimSuffix(a.URL, "/") + a.callbackPath()
-		_ = root
 	}
 	u, err := url.Parse(redirect)
 	if err != nil || u.Hostname() == "" || u.Fragment != "" || u.User != nil {

@@ -15,12 +15,14 @@ import (
 type MemoryStore struct {
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// Max is how many records it holds. Zero means 100,000. Whoever can open an application
-	// can begin launches, and each is a record for ten minutes.
+	// Max is how many records of one kind it holds. Zero means 100,000. Whoever can open an
+	// application can begin launches, each a record for ten minutes: they take no room from
+	// sessions.
 	Max int
 
 	mu      sync.Mutex
 	records map[string]*Record
+	kinds   map[string]int // how many of each
 	leases  map[string]lease
 	purged  time.Time
 }
@@ -48,18 +50,30 @@ func (m *MemoryStore) Create(ctx context.Context, key string, r Record) error {
 	if most <= 0 {
 		most = 100_000
 	}
-	if now.Sub(m.purged) >= time.Minute || len(m.records) >= most {
+	if now.Sub(m.purged) >= time.Minute || m.kinds[r.Kind] >= most {
 		m.purge(now)
 	}
-	if len(m.records) >= most {
+	if m.kinds[r.Kind] >= most {
 		return errFull
 	}
-	if m.records == nil {
-		m.records = map[string]*Record{}
-	}
 	r.Version, r.Data = 1, slices.Clone(r.Data)
-	m.records[key] = &r
+	m.put(key, &r)
 	return nil
+}
+
+// put writes a record, and removes what was under the key; nil removes. The lock is held.
+func (m *MemoryStore) put(key string, r *Record) {
+	if m.records == nil {
+		m.records, m.kinds = map[string]*Record{}, map[string]int{}
+	}
+	if old := m.records[key]; old != nil {
+		m.kinds[old.Kind]--
+		delete(m.records, key)
+	}
+	if r != nil {
+		m.kinds[r.Kind]++
+		m.records[key] = r
+	}
 }
 
 // Get reads a record.
@@ -89,7 +103,7 @@ func (m *MemoryStore) Take(ctx context.Context, key string) (Record, error) {
 	if r == nil {
 		return Record{}, ErrNoRecord
 	}
-	delete(m.records, key)
+	m.put(key, nil)
 	return *r, nil
 }
 
@@ -108,7 +122,7 @@ func (m *MemoryStore) Replace(ctx context.Context, key string, r Record) (int64,
 		return 0, ErrConflict
 	}
 	r.Version, r.Data = r.Version+1, slices.Clone(r.Data)
-	m.records[key] = &r
+	m.put(key, &r)
 	return r.Version, nil
 }
 
@@ -119,7 +133,7 @@ func (m *MemoryStore) Delete(ctx context.Context, key string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.records, key)
+	m.put(key, nil)
 	return nil
 }
 
@@ -170,7 +184,7 @@ func (m *MemoryStore) purge(now time.Time) int {
 	n := 0
 	for key := range m.records {
 		if m.live(key, now) == nil {
-			delete(m.records, key)
+			m.put(key, nil)
 			n++
 		}
 	}

@@ -17,6 +17,9 @@ func TestMemoryStoreHasALimit(t *testing.T) {
 	if create("a") != nil || create("b") != nil || create("c") == nil {
 		t.Error("a third record fits where two are the limit")
 	}
+	if err := m.Create(t.Context(), "d", smart.Record{Kind: "session"}); err != nil {
+		t.Errorf("records of another kind take room from sessions: %v", err)
+	}
 	c.advance(2 * time.Hour)
 	if err := create("c"); err != nil {
 		t.Errorf("expired records take room: %v", err)

@@ -211,12 +211,17 @@ func (a *App) refresh(ctx context.Context, key, old string) (sessionData, int64,
 	}
 	next := d
 	if p := text(ans.members["patient"]); p != "" && p != text(d.Context["patient"]) {
-		// A token for somebody else must not be used under this patient's name.
+		// A token for somebody else must not be used under this patient's name, nor live on.
+		got := next
+		got.Access, got.Refresh = ans.token.Reveal(), ans.refresh
 		next.Access, next.Refresh = "", ""
 		if _, _, err := a.write(ctx, key, next, version); err != nil {
 			return sessionData{}, 0, err
 		}
 		a.log(ctx, slog.LevelError, "renewal is for another patient: session ended", "base", iss.String())
+		if err := a.revoke(ctx, got); err != nil {
+			a.log(ctx, slog.LevelWarn, "token of an ended session not revoked", "err", err)
+		}
 		return again()
 	}
 	next.setToken(ans.grant, now)

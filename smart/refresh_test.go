@@ -26,10 +26,50 @@ func signedIn(t testing.TB, e *ehr, change func(a *smart.App)) (*app, *smart.Ses
 
 // twin is the same application in another process: nothing shared but the store.
 func twin(a *app) *smart.App {
-	return &smart.App{
-		URL: a.URL, Issuers: a.Issuers, Store: a.Store, Now: a.Now,
-		Wait: func(ctx context.Context, _ time.Duration) error { time.Sleep(time.Millisecond); return ctx.Err() },
+	return &smart.App{URL: a.URL, Issuers: a.Issuers, Store: a.Store, Now: a.Now, Wait: a.Wait}
+}
+
+// announcedStore says when its one lease ends, so that a test can wait for that and not for the time.
+type announcedStore struct {
+	smart.Store
+	mu    sync.Mutex
+	ended chan struct{} // closed at the end of the lease; nil while nobody has it
+}
+
+func (a *announcedStore) Lease(ctx context.Context, key, holder string, d time.Duration) (bool, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ok, err := a.Store.Lease(ctx, key, holder, d)
+	if ok {
+		a.ended = make(chan struct{})
 	}
+	return ok, err
+}
+
+func (a *announcedStore) Release(ctx context.Context, key, holder string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.Store.Release(ctx, key, holder)
+	if a.ended != nil {
+		close(a.ended)
+		a.ended = nil
+	}
+	return err
+}
+
+// wait is an App's pause while another process renews.
+func (a *announcedStore) wait(ctx context.Context, _ time.Duration) error {
+	a.mu.Lock()
+	ended := a.ended
+	a.mu.Unlock()
+	if ended == nil {
+		return ctx.Err()
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 func (e *ehr) refreshes() int {
@@ -108,10 +148,10 @@ func TestHundredCallersOfOneSessionMakeOneRefresh(t *testing.T) {
 
 func TestTwoProcessesOnOneStoreMakeOneRefresh(t *testing.T) {
 	e := startEHR(t, newClock())
-	a, s := signedIn(t, e, func(a *smart.App) { a.Store = &smart.MemoryStore{Now: e.clock.now} })
+	leases := &announcedStore{Store: &smart.MemoryStore{Now: e.clock.now}}
+	a, s := signedIn(t, e, func(a *smart.App) { a.Store, a.Wait = leases, leases.wait })
 	e.clock.advance(2 * time.Hour)
 	apps := []*smart.App{a.App, twin(a), twin(a)}
-	a.Wait = apps[1].Wait
 	var mu sync.Mutex
 	n := 0
 	got := gather(t, 60, func() (string, error) {
@@ -333,6 +373,9 @@ func TestATokenForAnotherPatientEndsTheSession(t *testing.T) {
 	}
 	if e.refreshes() != 1 {
 		t.Errorf("%d refreshes, want one", e.refreshes())
+	}
+	if len(e.revoked) != 2 {
+		t.Errorf("revoked %d tokens, want the two that came for somebody else", len(e.revoked))
 	}
 }
 

@@ -308,11 +308,8 @@ func (r *Registered) renew(ctx context.Context) (held, error) {
 		if err != nil {
 			return held{}, a.fail("token", err)
 		}
-		var context struct {
-			Patient string `json:"patient"`
-		}
-		if json.Unmarshal(a.body, &context) == nil && context.Patient != "" && context.Patient != rec.Patient {
-			rec.Patient = context.Patient
+		if patient := text(g.members["patient"]); patient != "" && patient != rec.Patient {
+			rec.Patient = patient
 			if err := r.save(ctx, rec, false); err != nil {
 				r.log(ctx, slog.LevelWarn, "patient of registration not kept", "err", err)
 			}

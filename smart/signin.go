@@ -255,21 +255,19 @@ type grant struct {
 	token    Secret
 	scope    string
 	lifetime time.Duration
+	members  map[string]json.RawMessage // all of it, the tokens too
 }
 
+// readGrant reads the answer by the names of its members, letter for letter.
 func readGrant(body []byte) (grant, error) {
-	var m struct {
-		Token   any             `json:"access_token"`
-		Type    any             `json:"token_type"`
-		Expires json.RawMessage `json:"expires_in"`
-		Scope   any             `json:"scope"`
-	}
+	var m map[string]json.RawMessage
 	if json.Unmarshal(body, &m) != nil {
 		return grant{}, notJSON(body)
 	}
-	token, _ := m.Token.(string)
-	kind, _ := m.Type.(string)
-	scope, _ := m.Scope.(string)
+	var token, kind, scope string
+	for name, to := range map[string]*string{"access_token": &token, "token_type": &kind, "scope": &scope} {
+		_ = json.Unmarshal(m[name], to) // another kind of value is none
+	}
 	switch {
 	case token == "":
 		return grant{}, errors.New("answer holds no access token")
@@ -278,7 +276,7 @@ func readGrant(body []byte) (grant, error) {
 	case asciiLower(kind) != "bearer":
 		return grant{}, errors.New("token type is not bearer")
 	}
-	return grant{NewSecret(token), scope, lifetime(m.Expires)}, nil
+	return grant{NewSecret(token), scope, lifetime(m["expires_in"]), m}, nil
 }
 
 // lifetime reads expires_in, a number or a string with one.
