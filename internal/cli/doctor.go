@@ -45,18 +45,8 @@ standard input). It is sent nowhere.`,
 			if list {
 				return a.listCauses()
 			}
-			if len(args) > 0 {
-				if a.settings.flags.Exists("connection") || a.settings.flags.Exists("fhir") {
-					return usagef("name the connection once: as an argument or with a flag")
-				}
-				if err := cmd.Flags().Set("connection", args[0]); err != nil {
-					return err
-				}
-				s, err := a.loadSettings(cmd.Flags())
-				if err != nil {
-					return err
-				}
-				a.settings = s
+			if err := a.nameConnection(cmd, args); err != nil {
+				return err
 			}
 			return a.doctor(cmd.Context(), patient, assertion)
 		},
@@ -139,6 +129,11 @@ func (a *app) doctor(ctx context.Context, patient, assertion string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	return d.conclude()
+}
+
+// conclude prints what was found; a failed step is the exit code 10.
+func (d *examination) conclude() error {
 	failed := slices.ContainsFunc(d.steps, func(s step) bool { return s.State == stepFail })
 	if err := d.emit(!failed); err != nil {
 		return err

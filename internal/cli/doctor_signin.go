@@ -2,9 +2,6 @@ package cli
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -136,68 +133,36 @@ func (d *examination) probeClient() bool {
 	return false
 }
 
-// madeUpCode is the server's word for a code that nobody has issued.
+// madeUpCode is the server's word for a code that nobody has issued: "" if it has none. The request is
+// the one of a sign-in.
 func (d *examination) madeUpCode(encode bool) (string, error) {
-	form := url.Values{
-		"grant_type": {"authorization_code"}, "code": {"andiron-doctor-" + rand.Text()},
-		"redirect_uri": {d.c.RedirectURI}, "code_verifier": {rand.Text() + rand.Text()},
-	}
-	endpoint := d.tokenURL()
-	u, err := url.Parse(endpoint)
-	if err != nil || !safeURL(u) {
-		return "", smart.ErrInsecure
-	}
-	basic := ""
-	switch {
-	case d.auth != nil:
-		now := func() time.Time {
-			if d.conf != nil && !d.conf.Date.IsZero() && d.skewed() {
-				return d.conf.Date
-			}
-			return d.a.now()
-		}
-		jwt, err := smart.Assertion{Key: d.auth.Key, ClientID: d.c.ClientID, Audience: endpoint, Now: now}.Sign()
-		if err != nil {
-			return "", err
-		}
-		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-		form.Set("client_assertion", jwt.Reveal())
-	case d.c.Secret.text != "":
-		secret, err := d.a.readSecret(d.ctx, d.c.Secret)
-		if err != nil {
-			return "", err
-		}
-		id, text := d.c.ClientID, secret.Reveal()
-		if encode {
-			id, text = url.QueryEscape(id), url.QueryEscape(text)
-		}
-		basic = base64.StdEncoding.EncodeToString([]byte(id + ":" + text))
-	default:
-		form.Set("client_id", d.c.ClientID)
-	}
-	req, err := http.NewRequestWithContext(d.ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	app, auth, err := d.attempt()
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	if basic != "" {
-		req.Header.Set("Authorization", "Basic "+basic)
+	app.Issuers[0].EncodeSecret = encode
+	issuer := d.c.FHIR
+	if d.conf != nil && d.conf.Issuer != "" {
+		issuer = d.conf.Issuer
 	}
-	resp, err := quietClient().Do(req)
+	_, err = app.Finish(d.ctx, url.Values{
+		"state": {auth.State.Reveal()}, "code": {"andiron-doctor-" + rand.Text()}, "iss": {issuer},
+	}, auth.Binding.Reveal())
+	var refused *smart.Error
+	if errors.As(err, &refused) && refused.Op == "token" && refused.Status != 0 {
+		return refused.Code, nil
+	}
+	return "", err
+}
+
+// attempt begins a sign-in that nobody will finish.
+func (d *examination) attempt() (*smart.App, *smart.Authorization, error) {
+	app, err := d.a.unremembered(d.ctx, d.c)
 	if err != nil {
-		return "", cause(err) // the outer error would name the URL and nothing more
+		return nil, nil, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil {
-		return "", err
-	}
-	var answer struct {
-		Error string `json:"error"`
-	}
-	_ = json.Unmarshal(body, &answer)
-	return answer.Error, nil
+	auth, err := app.Begin(d.ctx, smart.LaunchRequest{Scope: "openid"})
+	return app, auth, err
 }
 
 // probeRedirect opens the sign-in page without signing in: a server that does not know the redirect
@@ -207,21 +172,12 @@ func (d *examination) probeRedirect(known bool) {
 		d.add("redirect", stepWaiting, "for discovery")
 		return
 	}
-	u, err := url.Parse(d.conf.AuthorizationEndpoint)
-	if err != nil || !safeURL(u) {
-		d.add("redirect", stepWaiting, "for an authorization endpoint with https")
+	_, auth, err := d.attempt()
+	if err != nil {
+		d.add("redirect", stepWaiting, "for a sign-in that can be begun")
 		return
 	}
-	sum := sha256.Sum256([]byte(rand.Text()))
-	q := u.Query()
-	for k, v := range map[string]string{
-		"response_type": "code", "client_id": d.c.ClientID, "redirect_uri": d.c.RedirectURI, "scope": "openid", "state": rand.Text(),
-		"aud": d.c.FHIR, "code_challenge": base64.RawURLEncoding.EncodeToString(sum[:]), "code_challenge_method": "S256",
-	} {
-		q.Set(k, v)
-	}
-	u.RawQuery = q.Encode()
-	req, err := http.NewRequestWithContext(d.ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(d.ctx, http.MethodGet, auth.URL, nil)
 	if err != nil {
 		return
 	}

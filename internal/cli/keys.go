@@ -88,7 +88,6 @@ func (a *app) newKey(path, alg, kid string) error {
 }
 
 func (a *app) keysJWKSCmd() *cobra.Command {
-	var kid string
 	cmd := &cobra.Command{
 		Use:   "jwks [KEY...]",
 		Short: "Print the public keys as a key set, to publish",
@@ -97,41 +96,14 @@ registered for the app. A KEY is a path, or a reference (file:PATH, env:NAME, cm
 Without KEY it is the connection's. While a key is exchanged for another the set holds both.`,
 		Example: `  andiron keys jwks keys/old.pem keys/new.pem > jwks.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var keys []*smart.Key
-			if len(args) == 0 {
-				c, err := a.choose()
-				if err != nil {
-					return err
-				}
-				key, err := a.privateKey(cmd.Context(), c)
-				if err != nil {
-					return err
-				}
-				keys = append(keys, key)
-			}
-			for _, arg := range args {
-				if checkReference(arg) != nil {
-					arg = "file:" + arg
-				}
-				key, err := a.readKey(cmd.Context(), reference{text: arg})
-				if err != nil {
-					return err
-				}
-				if kid != "" && len(args) == 1 {
-					key = key.WithID(kid)
-				}
-				keys = append(keys, key)
-			}
-			set, err := smart.PublicSet(keys...)
+			set, err := a.publicSet(cmd.Context(), args)
 			if err != nil {
-				return usagef("%s", keyCause(err))
+				return err
 			}
 			return a.emitKeys(set.Keys, set)
 		},
 	}
 	a.addConnection(cmd)
-	kidFlag := cmd.Flags().Lookup("kid")
-	cmd.PreRun = func(*cobra.Command, []string) { kid = kidFlag.Value.String() }
 	return cmd
 }
 

@@ -294,14 +294,7 @@ that are to follow it (NEXT) must stand beside it. The exit code is 10 when a se
 			if len(d.steps) == 0 {
 				d.add("key", stepOK, fmt.Sprintf("%s, kid %s is in the published key set, and every rule is kept", key.Algorithm(), key.ID()))
 			}
-			failed := slices.ContainsFunc(d.steps, func(s step) bool { return s.State == stepFail })
-			if err := d.emit(!failed); err != nil {
-				return err
-			}
-			if failed {
-				return &exitError{exitDoctor}
-			}
-			return nil
+			return d.conclude()
 		},
 	}
 	a.addConnection(cmd)

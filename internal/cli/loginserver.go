@@ -3,33 +3,28 @@ package cli
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"html/template"
 	"net"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/andironhq/andiron/smart"
 )
 
 // waitingRoom is the small web server that login runs at the redirect URI: the browser starts there,
-// goes to the server's sign-in pages and comes back.
+// goes to the server's sign-in pages and comes back. What is said and checked on the way is smart.App's.
 type waitingRoom struct {
 	a      *app
 	c      *connection
-	app    *smart.App
 	ehr    bool
 	origin string
 	once   string // the path that starts a standalone sign-in
+	begun  atomic.Bool
 	server *http.Server
-
-	mu      sync.Mutex
-	started *smart.Authorization // the standalone sign-in that was begun
-	result  chan result
+	result chan result
 }
 
 type result struct {
@@ -47,18 +42,23 @@ func (a *app) waiting(ctx context.Context, c *connection, app *smart.App, o logi
 	if err != nil {
 		return nil, err
 	}
-	w := &waitingRoom{a: a, c: c, app: app, ehr: o.ehr, origin: origin, once: "/start/" + rand.Text(), result: make(chan result, 1)}
+	w := &waitingRoom{a: a, c: c, ehr: o.ehr, origin: origin, once: "/start/" + rand.Text(), result: make(chan result, 1)}
+	app.Failed = w.failed
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+path, w.callback)
+	if path == "/" {
+		path = "/{$}"
+	}
+	mux.Handle("GET "+path, app.Callback())
+	mux.Handle("GET /s/", app.Require(http.HandlerFunc(w.signedIn)))
 	if o.ehr {
-		mux.HandleFunc("GET /launch", w.launch)
+		mux.Handle("GET /launch", w.launch(app.Launch()))
 	} else {
 		// Discovery now: whoever is to sign in must not learn in the browser that there is no server.
-		if w.started, err = app.Begin(ctx, smart.LaunchRequest{}); err != nil {
+		if _, err := smart.Discover(ctx, nil, c.FHIR); err != nil {
 			_ = listener.Close()
 			return nil, err
 		}
-		mux.HandleFunc("GET "+w.once, w.begin)
+		mux.Handle("GET "+w.once, w.first(app.SignIn()))
 	}
 	w.server = &http.Server{
 		Handler: w.guard(mux), ReadHeaderTimeout: 10 * time.Second,
@@ -91,74 +91,38 @@ func (w *waitingRoom) close() {
 // start is the address to open.
 func (w *waitingRoom) start() string { return w.origin + w.once }
 
-// begin ties the sign-in to the browser that comes first, and sends it to the server.
-func (w *waitingRoom) begin(rw http.ResponseWriter, r *http.Request) {
-	w.mu.Lock()
-	auth := w.started
-	w.started = nil
-	w.mu.Unlock()
-	if auth == nil {
-		page(rw, http.StatusGone, "This address was used", "It starts one sign-in, once. Run the command again to start another.")
-		return
-	}
-	w.send(rw, r, auth)
-}
-
-// launch is where the EHR opens the application. It may do so more than once.
-func (w *waitingRoom) launch(rw http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if len(q["iss"]) != 1 || len(q["launch"]) != 1 || q.Get("iss") == "" || q.Get("launch") == "" {
-		page(rw, http.StatusBadRequest, "This is no launch", "An EHR opens this address with the parameters iss and launch.")
-		return
-	}
-	auth, err := w.app.Begin(r.Context(), smart.LaunchRequest{Base: q.Get("iss"), Launch: q.Get("launch")})
-	if err != nil {
-		page(rw, http.StatusForbidden, "The launch was refused", "The terminal says why.")
-		w.end(result{err: w.a.refusedLogin(w.c, err)})
-		return
-	}
-	w.a.say("launched by %s; sending the browser to its sign-in", host(w.c.FHIR))
-	w.send(rw, r, auth)
-}
-
-// binding is the name of the cookie that ties a launch to a browser: one each, so that two tabs do
-// not take it from each other.
-func binding(state string) string {
-	sum := sha256.Sum256([]byte(state))
-	return "andiron_" + hex.EncodeToString(sum[:8])
-}
-
-func (w *waitingRoom) send(rw http.ResponseWriter, r *http.Request, auth *smart.Authorization) {
-	http.SetCookie(rw, &http.Cookie{ //nolint:gosec // plain http on loopback: no Secure
-		Name: binding(auth.State.Reveal()), Value: auth.Binding.Reveal(), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Expires: auth.Expires,
+// first lets the first browser through: the address starts one sign-in.
+func (w *waitingRoom) first(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.begun.Swap(true) {
+			page(rw, http.StatusGone, "This address was used", "It starts one sign-in, once. Run the command again to start another.")
+			return
+		}
+		next.ServeHTTP(rw, r)
 	})
-	rw.Header().Set("Cache-Control", "no-store")
-	rw.Header().Set("Referrer-Policy", "no-referrer")
-	if auth.Form == nil {
-		http.Redirect(rw, r, auth.URL, http.StatusSeeOther)
-		return
-	}
-	nonce := rand.Text()
-	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
-	rw.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+nonce+"'; base-uri 'none'; frame-ancestors 'none'")
-	_ = postPage.Execute(rw, map[string]any{"URL": auth.URL, "Form": auth.Form, "Nonce": nonce})
 }
 
-// callback is the redirect URI.
-func (w *waitingRoom) callback(rw http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	secret := ""
-	if cookie, err := r.Cookie(binding(q.Get("state"))); err == nil {
-		secret = cookie.Value
-	}
-	session, err := w.app.Finish(r.Context(), q, secret)
+// launch says that somebody opens the application. An EHR may do so more than once.
+func (w *waitingRoom) launch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.a.say("a launch has come in a browser")
+		next.ServeHTTP(rw, r)
+	})
+}
+
+// signedIn is the page of a session: where a browser comes to that has signed in.
+func (w *waitingRoom) signedIn(rw http.ResponseWriter, r *http.Request) {
+	page(rw, http.StatusOK, "You are signed in", "You can close this window and go back to the terminal.")
+	w.end(result{session: smart.FromContext(r.Context())})
+}
+
+// failed answers what was refused. What is not the answer that is waited for does not end the waiting.
+func (w *waitingRoom) failed(rw http.ResponseWriter, _ *http.Request, err error) {
 	switch {
-	case err == nil:
-		page(rw, http.StatusOK, "You are signed in", "You can close this window and go back to the terminal.")
-		w.end(result{session: session})
-	case errors.Is(err, smart.ErrCallback), errors.Is(err, smart.ErrLaunchUsed), errors.Is(err, smart.ErrOtherBrowser):
-		// Not the answer that is waited for: a page of an earlier sign-in, or somebody else's.
+	case errors.Is(err, smart.ErrLaunchRequest):
+		page(rw, http.StatusBadRequest, "This is no launch", "An EHR opens this address with the parameters iss and launch.")
+	case errors.Is(err, smart.ErrCallback), errors.Is(err, smart.ErrLaunchUsed), errors.Is(err, smart.ErrOtherBrowser),
+		errors.Is(err, smart.ErrSignInAgain):
 		page(rw, http.StatusBadRequest, "This is not the sign-in that the terminal waits for",
 			"It is from an earlier sign-in, from another browser, or was finished already. The terminal goes on waiting.")
 		w.a.say("a browser came back with %s; still waiting", strayAnswer(err))
@@ -212,14 +176,6 @@ var loginPage = template.Must(template.New("login").Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{.Title}}</title><style>` + landingStyle + `</style></head>
 <body><h1>{{.Title}}</h1><p>{{.Text}}</p></body></html>
-`))
-
-var postPage = template.Must(template.New("post").Parse(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Signing in</title></head>
-<body><form id="launch" method="post" action="{{.URL}}">
-{{range $name, $values := .Form}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">
-{{end}}{{end}}<button>Go on to the sign-in</button></form>
-<script nonce="{{.Nonce}}">document.getElementById("launch").submit()</script></body></html>
 `))
 
 // page answers a browser; nothing on it is from the request.

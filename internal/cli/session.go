@@ -12,14 +12,24 @@ import (
 	"github.com/andironhq/andiron/smart"
 )
 
-// application is the connection as an application that people sign in to.
+// application is the connection as an application that people sign in to; it remembers sign-ins.
 func (a *app) application(ctx context.Context, c *connection) (*smart.App, error) {
-	if c.ClientID == "" {
-		return nil, noClientID(c)
+	app, err := a.unremembered(ctx, c)
+	if err != nil {
+		return nil, err
 	}
 	s, err := a.state(ctx)
 	if err != nil {
 		return nil, err
+	}
+	app.Store = s.Store
+	return app, nil
+}
+
+// unremembered is the application with a memory of its own, for a sign-in that is only tried.
+func (a *app) unremembered(ctx context.Context, c *connection) (*smart.App, error) {
+	if c.ClientID == "" {
+		return nil, noClientID(c)
 	}
 	u, err := url.Parse(c.RedirectURI)
 	if err != nil {
@@ -46,9 +56,7 @@ func (a *app) application(ctx context.Context, c *connection) (*smart.App, error
 		}
 		iss.EncodeSecret = c.SecretEncoding == "encoded"
 	}
-	return &smart.App{
-		URL: u.Scheme + "://" + u.Host, CallbackPath: u.Path, Issuers: []smart.Issuer{iss}, Store: s.Store, Now: a.now,
-	}, nil
+	return &smart.App{URL: u.Scheme + "://" + u.Host, CallbackPath: u.Path, Issuers: []smart.Issuer{iss}, Now: a.now}, nil
 }
 
 // fixes are commands that change a named connection; none where it has no name.

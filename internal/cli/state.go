@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -12,8 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/andironhq/andiron/smart"
+	"github.com/andironhq/andiron/store"
 )
 
 // state is what this program remembers between commands: sign-ins, sealed with a key that lies
@@ -60,16 +60,24 @@ func (a *app) state(ctx context.Context) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := openSealed(ctx, filepath.Join(dir, "state.db"), key, a.now)
+	seal, err := store.ParseSeal(key)
 	if err != nil {
 		return nil, &problem{
-			Title: fmt.Sprintf("the sign-ins in %s cannot be opened: %v", dir, cause(err)),
-			Why:   "They are sealed with the key that the setting seal names. Without that key they are lost: sign in again.",
+			Title: "the seal key is not 32 random bytes in base64 or hexadecimal",
+			Why:   "Without the setting seal a key is made in the state folder.",
+			More:  "secrets", Exit: exitUsage, Err: err,
+		}
+	}
+	s, err := store.Open(ctx, "file:"+filepath.Join(dir, "state.db"), store.Options{Seal: seal, Now: a.now})
+	if err != nil {
+		return nil, &problem{
+			Title: fmt.Sprintf("the sign-ins in %s cannot be opened: %s", dir, strings.TrimPrefix(err.Error(), "store: ")),
+			Why:   "What lies there is another program's, or a later version's. Move it away, and the next sign-in begins anew.",
 			More:  "secrets", Err: err,
 		}
 	}
-	a.opened = s
-	return s, nil
+	a.opened = &state{Store: s.Smart(), close: s.Close}
+	return a.opened, nil
 }
 
 // closeState ends the use of the state, if there was any.
@@ -113,10 +121,6 @@ func (a *app) sealKey(ctx context.Context) (smart.Secret, error) {
 
 // makeSealKey writes a new key. Of two processes that do so at once one wins, and both use its key.
 func makeSealKey(path string) error {
-	secret := make([]byte, 32)
-	if _, err := rand.Read(secret); err != nil {
-		return err
-	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -125,7 +129,7 @@ func makeSealKey(path string) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.WriteString(base64.StdEncoding.EncodeToString(secret) + "\n")
+	_, err = f.WriteString(store.NewSealKey().Reveal() + "\n")
 	if err == nil {
 		err = f.Chmod(0o600)
 	}
@@ -148,10 +152,16 @@ func loginKey(c *connection) string {
 	return "login/" + hex.EncodeToString(sum[:])
 }
 
+// gone is a record that is not there, or that the present seal key does not open: without the key that
+// sealed it, it is lost.
+func gone(err error) bool {
+	return errors.Is(err, smart.ErrNoRecord) || errors.Is(err, store.ErrSealed)
+}
+
 // signedIn finds the session of a connection; nil when there is none, or when it has ended.
 func (s *state) signedIn(ctx context.Context, app *smart.App, c *connection) (*smart.Session, error) {
 	r, err := s.Get(ctx, loginKey(c))
-	if errors.Is(err, smart.ErrNoRecord) {
+	if gone(err) {
 		return nil, nil
 	}
 	var l login
@@ -162,7 +172,7 @@ func (s *state) signedIn(ctx context.Context, app *smart.App, c *connection) (*s
 		return nil, err
 	}
 	session, err := app.Session(ctx, l.ID)
-	if errors.Is(err, smart.ErrNoRecord) {
+	if gone(err) {
 		return nil, nil
 	}
 	return session, err
